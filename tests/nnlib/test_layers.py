@@ -1,0 +1,183 @@
+"""Layer objects and models in both tracks."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import nnlib.numpy_track
+import nnlib.numpy_track.layers
+import nnlib.numpy_track.model
+import nnlib.torch_track
+import nnlib.torch_track.layers
+import nnlib.torch_track.model
+from nnlib.errors import ShapeError
+from nnlib.layer import Layer
+
+
+class Track:
+    """What the tests need of a track, under the same names."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.ops: Any = nnlib.numpy_track if name == "numpy" else nnlib.torch_track
+        self.layers: Any = (nnlib.numpy_track if name == "numpy" else nnlib.torch_track).layers
+        self.model: Any = (nnlib.numpy_track if name == "numpy" else nnlib.torch_track).model
+
+    def rng(self, seed: int = 0) -> Any:
+        return np.random.default_rng(seed) if self.name == "numpy" else (
+            torch.Generator().manual_seed(seed))
+
+    def array(self, x: np.ndarray) -> Any:
+        return x if self.name == "numpy" else torch.from_numpy(x)
+
+
+@pytest.fixture(params=["numpy", "torch"])
+def track(request: pytest.FixtureRequest) -> Track:
+    return Track(request.param)
+
+
+X = np.random.default_rng(0).normal(size=(6, 4))
+DY = np.random.default_rng(1).normal(size=(6, 3))
+
+
+def test_linear_equals_its_functions(track: Track) -> None:
+    layer = track.layers.Linear(4, 3, rng=track.rng())
+    x, dy = track.array(X), track.array(DY)
+    y, cache = track.ops.linear_forward(x, layer.params["w"], layer.params["b"])
+    want = track.ops.linear_backward(dy, cache)
+    assert (layer(x) == y).all()
+    assert (layer.backward(dy) == want.dx).all()
+    assert (layer.grads["w"] == want.dw).all()
+    assert (layer.grads["b"] == want.db).all()
+    assert repr(layer) == "Linear(w: (4, 3), b: (3,))"
+
+
+def test_linear_without_bias(track: Track) -> None:
+    layer = track.layers.Linear(4, 3, rng=track.rng(), bias=False, scheme="xavier")
+    layer(track.array(X))
+    layer.backward(track.array(DY))
+    assert list(layer.params) == list(layer.grads) == ["w"]
+
+
+ACTIVATIONS = {
+    "Identity": ("identity", {}), "Sigmoid": ("sigmoid", {}), "Tanh": ("tanh", {}),
+    "ReLU": ("relu", {}), "LeakyReLU": ("leaky_relu", {"negative_slope": 0.2}),
+    "ELU": ("elu", {"alpha": 0.5}), "Softplus": ("softplus", {"beta": 2.0}), "SiLU": ("silu", {}),
+    "GELU": ("gelu", {"approximate": "tanh"}), "Softmax": ("softmax", {"axis": 0}),
+    "LogSoftmax": ("log_softmax", {"axis": 0}), "Flatten": ("flatten", {}),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_layers_without_parameters_equal_their_functions(track: Track, name: str) -> None:
+    function, options = ACTIVATIONS[name]
+    layer = getattr(track.layers, name)(**options)
+    x, dy = track.array(X), track.array(X[::-1].copy())
+    y, cache = getattr(track.ops, f"{function}_forward")(x, **options)
+    assert (layer(x) == y).all()
+    assert (layer.backward(dy) == getattr(track.ops, f"{function}_backward")(dy, cache)).all()
+    assert layer.params == layer.grads == {}
+    assert repr(layer).startswith(f"{name}(")
+
+
+def test_every_layer_is_tested(track: Track) -> None:
+    assert set(track.layers.__all__) == {*ACTIVATIONS, "Linear", "Layer", "Activation"}
+
+
+def test_mlp_equals_the_functions(track: Track) -> None:
+    model = track.model.mlp(track.rng(), (4, 5, 5, 3))
+    params = track.ops.init_params(track.rng(), (4, 5, 5, 3))
+    x, dy = track.array(X), track.array(DY)
+    logits, cache = track.ops.mlp_forward(x, params)
+    assert (model(x) == logits).all()
+    dx = model.backward(dy)
+    want = track.ops.mlp_backward(dy, cache)
+    assert (dx == want[0].dx).all()
+    assert list(model.params) == ["0.w", "0.b", "2.w", "2.b", "4.w", "4.b"]
+    assert model.params.keys() == model.grads.keys()
+    for place, grads in zip((0, 2, 4), want, strict=True):
+        assert (model.grads[f"{place}.w"] == grads.dw).all()
+        assert (model.grads[f"{place}.b"] == grads.db).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_training_learns_a_circle(track: Track, dtype: str) -> None:
+    data = np.random.default_rng(0).normal(size=(200, 2)).astype(dtype)
+    x, labels = track.array(data), track.array((np.sum(data**2, axis=1) > 1.4).astype(np.int64))
+    kind = getattr(np if track.name == "numpy" else torch, dtype)
+    model = track.model.mlp(track.rng(1), (2, 16, 16, 2), dtype=kind)
+    state = track.ops.sgd_init(model.params)
+    losses = []
+    for _ in range(150):
+        loss, dlogits = track.ops.softmax_cross_entropy(model(x), labels)
+        model.backward(dlogits)
+        model.params, state = track.ops.sgd_update(
+            model.params, model.grads, state, learning_rate=0.5
+        )
+        losses.append(float(loss))
+    assert losses[0] > 0.5
+    assert losses[-1] < 0.2
+    right = (model(x).argmax(1) == labels)
+    assert float(right.sum()) / 200 > 0.93
+    assert all(p.dtype == kind for p in model.params.values())
+
+
+def test_train_and_eval_reach_every_layer(track: Track) -> None:
+    inner = track.model.Sequential(track.layers.ReLU())
+    model = track.model.Sequential(track.layers.Linear(4, 4, rng=track.rng()), inner)
+    assert model.eval() is model
+    assert not any(part.training for part in (model, inner, model[0], inner[0]))
+    assert model.train() is model
+    assert all(part.training for part in (model, inner, model[0], inner[0]))
+
+
+def test_models_nest(track: Track) -> None:
+    inner = track.model.mlp(track.rng(1), (4, 5, 4))
+    model = track.model.Sequential(track.layers.Linear(4, 4, rng=track.rng()), inner)
+    assert list(model.params) == ["0.w", "0.b", "1.0.w", "1.0.b", "1.2.w", "1.2.b"]
+    assert len(model) == 2
+    assert list(model)[1] is inner
+    model(track.array(X))
+    model.backward(track.array(X))
+    new = {name: 2 * value for name, value in model.params.items()}
+    model.params = new
+    assert (inner.params["2.w"] == new["1.2.w"]).all()
+    assert "Sequential(Linear(" in repr(model)
+
+
+def test_params_cannot_be_changed_behind_the_back(track: Track) -> None:
+    model = track.model.mlp(track.rng(), (4, 3))
+    model.params["0.w"] = None  # a copy of the dict
+    assert model.params["0.w"] is not None
+
+
+def test_bad_use_is_refused(track: Track) -> None:
+    Linear, Sequential = track.layers.Linear, track.model.Sequential
+    layer = Linear(4, 3, rng=track.rng())
+    with pytest.raises(ValueError, match=r"Linear.backward: call forward first"):
+        layer.backward(track.array(DY))
+    with pytest.raises(ValueError, match=r"Linear.params: the keys must be \['b', 'w'\], got"):
+        layer.params = {"w": layer.params["w"]}
+    with pytest.raises(ShapeError, match=r"Linear.params: w must have shape \(4, 3\), got \(3,\)"):
+        layer.params = {"w": layer.params["b"], "b": layer.params["b"]}
+    with pytest.raises(ValueError, match=r"Sequential.params: the keys must be"):
+        Sequential(layer).params = {}
+    with pytest.raises(TypeError, match="Sequential: layer 1 must be a Layer, got function"):
+        Sequential(layer, track.ops.relu_forward)
+    with pytest.raises(ValueError, match="Sequential: a layer may appear only once"):
+        Sequential(layer, layer)
+    with pytest.raises(ShapeError, match="mlp: sizes must hold at least inputs and outputs"):
+        track.model.mlp(track.rng(), (4,))
+    with pytest.raises(ValueError, match="Linear: d_in must be an integer >= 1, got 0"):
+        Linear(0, 3, rng=track.rng())
+    with pytest.raises(ShapeError, match="linear_forward: x must have shape"):
+        layer(track.array(X.T.copy()))
+
+
+def test_a_subclass_must_say_what_it_computes() -> None:
+    with pytest.raises(TypeError, match="Layer must define _forward"):
+        Layer()(X)
+    with pytest.raises(TypeError, match="Layer must define _backward"):
+        Layer()._backward(X, None)
