@@ -1,0 +1,149 @@
+"""Comparing a result with the expected one, and saying in words how they differ."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+#: (rtol, atol) by the coarser of the two floating types. Wide enough for another order of
+#: summation or an equivalent formula, far narrower than any mistake.
+TOLERANCES = {"float64": (1e-7, 1e-9), "float32": (2e-4, 2e-5), "float16": (1e-2, 1e-2)}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a result misses: a machine-readable code and a sentence."""
+
+    code: str
+    message: str
+
+
+def compare(
+    got: Any, expected: Any, *, rtol: float | None = None, atol: float | None = None
+) -> Difference | None:
+    """Return None where ``got`` equals ``expected`` within tolerance, else the difference.
+
+    Parameters
+    ----------
+    got, expected
+        Plain values (`nnlib.checks.tracks.to_plain`): arrays, numbers, strings, None, and
+        tuples, lists or dicts of them. A tuple and a list of the same items are equal.
+    rtol, atol
+        ``|got - expected| <= atol + rtol * |expected|`` must hold everywhere. None takes
+        `TOLERANCES`.
+    """
+    if got is None and expected is not None:
+        return Difference("none", "got None: is the `return` missing?")
+    if expected is None:
+        return None if got is None else Difference("type", f"expected None, got {describe(got)}")
+    if isinstance(expected, dict):
+        return _compare_dicts(got, expected, rtol, atol)
+    if isinstance(expected, tuple | list):
+        return _compare_sequences(got, expected, rtol, atol)
+    if isinstance(expected, str):
+        same = isinstance(got, str) and got == expected
+        return None if same else Difference("values", f"expected {expected!r}, got {got!r}")
+    return _compare_arrays(got, expected, rtol, atol)
+
+
+def _compare_dicts(got: Any, expected: dict, rtol: float | None, atol: float | None
+                   ) -> Difference | None:
+    if not isinstance(got, dict):
+        return Difference("type", f"expected a dict, got {describe(got)}")
+    if set(got) != set(expected):
+        return Difference("keys", f"expected the keys {sorted(map(str, expected))}, "
+                                  f"got {sorted(map(str, got))}")
+    for key, value in expected.items():
+        difference = compare(got[key], value, rtol=rtol, atol=atol)
+        if difference:
+            return Difference(difference.code, f"[{key!r}]: {difference.message}")
+    return None
+
+
+def _compare_sequences(got: Any, expected: tuple | list, rtol: float | None, atol: float | None
+                       ) -> Difference | None:
+    if not isinstance(got, tuple | list):
+        return Difference("type", f"expected {len(expected)} results, got {describe(got)}")
+    if len(got) != len(expected):
+        return Difference("length", f"expected {len(expected)} items, got {len(got)}")
+    for index, (one, other) in enumerate(zip(got, expected, strict=True)):
+        difference = compare(one, other, rtol=rtol, atol=atol)
+        if difference:
+            return Difference(difference.code, f"item {index}: {difference.message}")
+    return None
+
+
+def _compare_arrays(got: Any, expected: Any, rtol: float | None, atol: float | None
+                    ) -> Difference | None:
+    want = np.asarray(expected)
+    if not isinstance(got, np.ndarray | bool | int | float | complex | np.generic):
+        return Difference("type", f"expected {describe(want)}, got {describe(got)}")
+    have = np.asarray(got)
+    if have.dtype == object:
+        return Difference("type", f"expected {describe(want)}, got {describe(got)}")
+    if have.shape != want.shape:
+        return Difference("shape", f"expected shape {want.shape}, got {have.shape}")
+    if want.size == 0:
+        return None
+    if want.dtype.kind in "biu":
+        wrong = have != want
+    else:
+        if have.dtype.kind == "c":
+            return Difference("type", "expected real numbers, got complex ones")
+        close = np.isclose(have.astype(np.float64), want.astype(np.float64),
+                           *_tolerance(have, want, rtol, atol), equal_nan=True)
+        wrong = ~close
+    if not wrong.any():
+        return None
+    if have.dtype.kind == "f" and not np.isfinite(have).all() and np.isfinite(want).all():
+        kind = "nan" if np.isnan(have).any() else "inf"
+        return Difference(kind, f"{kind} in {int((~np.isfinite(have)).sum())} of {have.size} "
+                                f"places, first at {_first(~np.isfinite(have))}")
+    return Difference("values", _values_message(have, want, wrong))
+
+
+def _tolerance(have: np.ndarray, want: np.ndarray, rtol: float | None, atol: float | None
+               ) -> tuple[float, float]:
+    """Take the coarser type's tolerance: a float32 result is judged as float32."""
+    names = [a.dtype.name for a in (have, want) if a.dtype.kind == "f"]
+    default = max((TOLERANCES.get(name, TOLERANCES["float64"]) for name in names),
+                  default=TOLERANCES["float64"])
+    coarse = default != TOLERANCES["float64"]
+    return (default[0] if rtol is None or (coarse and rtol < default[0]) else rtol,
+            default[1] if atol is None or (coarse and atol < default[1]) else atol)
+
+
+def _values_message(have: np.ndarray, want: np.ndarray, wrong: np.ndarray) -> str:
+    if have.size == 1:
+        return f"got {_number(have.item())}, expected {_number(want.item())}"
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.where(wrong, np.abs(have.astype(np.float64) - want.astype(np.float64)), -1.0)
+    # A gap to nan counts as the largest: it also occurs where a mistake's result is nan.
+    place = np.unravel_index(int(np.argmax(np.where(np.isnan(gap), np.inf, gap))), have.shape)
+    where = ", ".join(str(int(i)) for i in place)
+    return (f"{int(wrong.sum())} of {have.size} numbers differ, most at [{where}]: "
+            f"got {_number(have[place])}, expected {_number(want[place])}")
+
+
+def _number(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def _first(mask: np.ndarray) -> str:
+    place = np.unravel_index(int(np.argmax(mask)), mask.shape)
+    return "[" + ", ".join(str(int(i)) for i in place) + "]"
+
+
+def describe(value: Any) -> str:
+    """Name a value's type, shape and dtype in a few words."""
+    if isinstance(value, np.ndarray):
+        if value.ndim == 0:
+            return f"a number ({value.dtype})"
+        return f"an array of shape {value.shape} and type {value.dtype}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, bool | int | float | complex):
+        return f"the {type(value).__name__} {value}"
+    if value is None:
+        return "None"
+    return f"a value of type {type(value).__name__}"
