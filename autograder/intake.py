@@ -1,0 +1,368 @@
+"""Look at what students handed in before anything runs, and say what is wrong in plain words.
+
+A submission is copied to ``.cache/intake/<student>/<assignment>/`` with only the notebooks that
+can be graded, re-encoded and with valid cell ids. nbgrader then never meets a broken file, and a
+student's other files (``numpy.py``, say) never sit beside the notebook when it runs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import stat
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder.course import Course, hash_text, write_atomic
+from autograder.notebooks import grade_id, join_text, nbgrader_meta, read_notebook, stable_ids
+
+SIZE_LIMIT = 50_000_000
+IGNORED = (".ipynb_checkpoints", "__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini")
+STAGED = ".cache/intake"
+# A notebook belongs to an assignment if it has at least this share of its ids.
+BELONGS = 0.5
+
+
+class UnreadableError(Exception):
+    """A file isn't a notebook; the message says what it is instead."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a released notebook holds: all its grade ids, and which of them are graded."""
+
+    assignment: str
+    name: str
+    ids: frozenset[str]
+    graded: tuple[str, ...]
+    locked: frozenset[tuple[str, str]]
+
+    def share(self, data: dict[str, Any]) -> float:
+        """Share of this notebook's ids that another one has."""
+        have = {grade_id(c) for c in data["cells"]}
+        return len(have & self.ids) / len(self.ids) if self.ids else 0.0
+
+    def fit(self, data: dict[str, Any]) -> float:
+        """How much another notebook looks like this one, from 0 to 1.
+
+        The two tracks of an assignment can share their ids; the text of locked cells differs.
+        """
+        have = {(grade_id(c), c["source"].strip()) for c in data["cells"]}
+        same = len(have & self.locked) / len(self.locked) if self.locked else 0.0
+        return (self.share(data) + same) / 2
+
+
+@dataclass
+class Intake:
+    """One student's submission, looked at.
+
+    Attributes
+    ----------
+    student, assignment : str
+        Whose, for what.
+    attention : list of str
+        What a person has to look at.
+    notes : list of str
+        What is good to know and needs no action.
+    staged : dict
+        Notebooks that can be graded: name -> hash of what will be graded.
+    """
+
+    student: str
+    assignment: str
+    attention: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    staged: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that intake found."""
+        return hash_text(
+            *self.attention, "notes", *self.notes, "files",
+            *(part for item in sorted(self.staged.items()) for part in item),
+        )  # fmt: skip
+
+
+def expected_notebooks(course: Course) -> list[Expected]:
+    """All released notebooks of the course."""
+    found = []
+    for assignment in course.assignments():
+        for name in course.notebooks(assignment):
+            path = course.source / assignment / f"{name}.ipynb"
+            if not path.is_file():
+                continue
+            cells = read_notebook(path)["cells"]
+            graded = [grade_id(c) for c in cells if nbgrader_meta(c).get("grade")]
+            ids = frozenset(filter(None, map(grade_id, cells)))
+            locked = frozenset(
+                (grade_id(c), c["source"].strip()) for c in cells if nbgrader_meta(c).get("locked")
+            )
+            found.append(Expected(assignment, name, ids, tuple(graded), locked))
+    return found
+
+
+def read_submitted(path: Path) -> dict[str, Any]:
+    """Read a file that may be anything.
+
+    Raises
+    ------
+    UnreadableError
+        With a message for people.
+    """
+    try:
+        mode = path.lstat()
+    except OSError as error:
+        raise UnreadableError(f"can't be opened: {error.strerror}") from error
+    if not stat.S_ISREG(mode.st_mode):
+        raise UnreadableError("is a link or a device, not a file: ask for the notebook itself")
+    if mode.st_size > SIZE_LIMIT:
+        raise UnreadableError(
+            f"has {mode.st_size / 1e6:.0f} MB, more than {SIZE_LIMIT / 1e6:.0f}: ask for a copy "
+            "with its outputs cleared"
+        )
+    text = _decode(path.read_bytes())
+    if not text.strip():
+        raise UnreadableError("is empty: the upload failed, ask for it again")
+    try:
+        data = json.loads(text)
+    except RecursionError as error:
+        raise UnreadableError("is nested too deeply to be a notebook") from error
+    except json.JSONDecodeError as error:
+        raise UnreadableError(_json_trouble(text, error)) from error
+    cells = data.get("cells", data.get("worksheets")) if isinstance(data, dict) else None
+    if not isinstance(cells, list) or not isinstance(data, dict):
+        raise UnreadableError("is JSON, but no Jupyter notebook: it has no cells")
+    return data
+
+
+def _decode(raw: bytes) -> str:
+    for mark, encoding in (
+        (b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
+    ):  # fmt: skip
+        if raw.startswith(mark):
+            try:
+                return raw.decode(encoding)
+            except UnicodeDecodeError:
+                break
+    if raw.startswith(b"PK\x03\x04"):
+        raise UnreadableError("is a zip archive: unpack it, then grade again")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise UnreadableError(
+            f"is not UTF-8 text (line {line}, byte {error.start}): ask for the notebook as Jupyter "
+            "saves it, or convert its encoding"
+        ) from error
+
+
+def _json_trouble(text: str, error: json.JSONDecodeError) -> str:
+    if text.lstrip()[:1] == "<":
+        return "is a web page, not a notebook: the download was saved instead of the file"
+    conflict = re.search(r"^(<<<<<<<|>>>>>>>) ", text, re.MULTILINE)
+    if conflict:
+        line = text.count("\n", 0, conflict.start()) + 1
+        return f"holds an unresolved merge conflict in line {line}: ask for a clean copy"
+    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
+        return f"ends too early (line {error.lineno}): the upload was cut off, ask for it again"
+    return f"is broken JSON: line {error.lineno}, column {error.colno}: {error.msg.lower()}"
+
+
+def normalise(data: dict[str, Any]) -> dict[str, Any]:
+    """Bring a notebook of any version to a valid nbformat 4.5.
+
+    Raises
+    ------
+    UnreadableError
+        Where that isn't possible.
+    """
+    import nbformat
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            node = nbformat.convert(nbformat.from_dict(data), 4)
+        cells = [_clean_cell(cell) for cell in node["cells"]]
+    except Exception as error:
+        raise UnreadableError(f"has cells that Jupyter can't read: {error}") from error
+    for cell, name in zip(cells, stable_ids([grade_id(c) for c in cells]), strict=True):
+        cell["id"] = name
+    notebook = {
+        "cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5,
+    }  # fmt: skip
+    try:
+        nbformat.validate(nbformat.from_dict(notebook))
+    except nbformat.ValidationError as error:
+        raise UnreadableError(f"isn't a valid notebook: {str(error).splitlines()[0]}") from error
+    return notebook
+
+
+def _clean_cell(cell: Any) -> dict[str, Any]:
+    """Keep what grading needs: outputs and the metadata of tools are not graded."""
+    kind = cell["cell_type"] if cell["cell_type"] in ("code", "markdown") else "raw"
+    metadata = cell.get("metadata", {})
+    kept = {key: metadata[key] for key in ("nbgrader", "tags") if key in metadata}
+    if "nbgrader" in kept and not isinstance(kept["nbgrader"], dict):
+        del kept["nbgrader"]
+    if not all(isinstance(tag, str) for tag in kept.get("tags", [])):
+        del kept["tags"]
+    new = {"cell_type": kind, "metadata": kept, "source": join_text(cell.get("source"))}
+    attachments = cell.get("attachments")
+    if kind != "code" and isinstance(attachments, dict):
+        new["attachments"] = attachments
+    return new | ({"execution_count": None, "outputs": []} if kind == "code" else {})
+
+
+def look_at(course: Course, student: str, assignment: str, expected: list[Expected]) -> Intake:
+    """Check one submission and stage what can be graded.
+
+    Parameters
+    ----------
+    course : Course
+        The course.
+    student, assignment : str
+        Names.
+    expected : list of Expected
+        From `expected_notebooks`.
+    """
+    intake = Intake(student, assignment)
+    folder = course.submitted / student / assignment
+    wanted = {e.name: e for e in expected if e.assignment == assignment}
+    staged = course.root / STAGED / student / assignment
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    read, spare, failed = _read_all(folder, wanted, intake)
+    for name, want in wanted.items():
+        data = read.pop(name, None)
+        if data is None:
+            data = _renamed(want, spare, failed, expected, intake)
+        if data is None:
+            continue
+        if not _belongs(data, want, expected, intake):
+            continue
+        _check_cells(data, want, intake)
+        text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        write_atomic(staged / f"{name}.ipynb", text)
+        intake.staged[name] = hash_text(text)
+    for file in spare:
+        intake.notes.append(f"{file} is not part of the assignment and was ignored")
+    stamp = folder / "timestamp.txt"
+    if stamp.is_file() and not stamp.is_symlink():
+        text = stamp.read_bytes()[:200].decode("utf-8", "replace").strip()
+        if _is_time(text):
+            write_atomic(staged / stamp.name, text + "\n")
+            intake.staged[stamp.name] = hash_text(text)
+        else:
+            intake.notes.append("timestamp.txt doesn't hold a time and was ignored")
+    return intake
+
+
+def _is_time(text: str) -> bool:
+    from nbgrader.utils import parse_utc
+
+    try:
+        return parse_utc(text) is not None
+    except (ValueError, OverflowError, TypeError):
+        return False
+
+
+def _read_all(
+    folder: Path, wanted: dict[str, Expected], intake: Intake
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]], set[str]]:
+    """Read every notebook of a folder: expected ones, other ones, names that failed."""
+    read: dict[str, dict[str, Any]] = {}
+    spare: dict[str, dict[str, Any]] = {}
+    failed: set[str] = set()
+    for path in sorted(folder.iterdir()):
+        if path.name in IGNORED or path.name == "timestamp.txt":
+            continue
+        if path.suffix != ".ipynb":
+            intake.notes.append(f"{path.name} is not part of the assignment and was ignored")
+            continue
+        try:
+            data = normalise(read_submitted(path))
+        except UnreadableError as error:
+            if path.stem in wanted:
+                failed.add(path.stem)
+                intake.attention.append(f"{path.name} {error}. Scored 0")
+            else:
+                intake.notes.append(f"{path.name} {error}; it was ignored")
+            continue
+        if path.stem in wanted:
+            read[path.stem] = data
+        else:
+            spare[path.name] = data
+    return read, spare, failed
+
+
+def _renamed(
+    want: Expected,
+    spare: dict[str, dict[str, Any]],
+    failed: set[str],
+    expected: list[Expected],
+    intake: Intake,
+) -> dict[str, Any] | None:
+    """Find a notebook under another name, as a download or an upload renames it."""
+    fits = [
+        file
+        for file, data in spare.items()
+        if want.share(data) >= BELONGS and _best(data, want, expected) is want
+    ]
+    if len(fits) == 1:
+        intake.notes.append(f"{fits[0]} was graded as {want.name}.ipynb")
+        if want.name in failed:
+            broken = f"{want.name}.ipynb "
+            intake.attention[:] = [a for a in intake.attention if not a.startswith(broken)]
+        return spare.pop(fits[0])
+    if want.name not in failed:
+        hint = f"; {' and '.join(fits)} could be it: keep one, rename it" if fits else ""
+        intake.attention.append(f"{want.name}.ipynb is missing{hint}. Scored 0")
+    return None
+
+
+def _best(data: dict[str, Any], want: Expected, expected: list[Expected]) -> Expected:
+    """The released notebook that this one looks like most; `want` unless another is clearly it."""
+    best = max(expected, key=lambda e: e.fit(data))
+    return best if best.fit(data) > want.fit(data) + 0.1 else want
+
+
+def _belongs(
+    data: dict[str, Any], want: Expected, expected: list[Expected], intake: Intake
+) -> bool:
+    """Whether a notebook of the right name is the right notebook."""
+    best = _best(data, want, expected)
+    if best is not want:
+        of = "" if best.assignment == want.assignment else f" of assignment {best.assignment}"
+        intake.attention.append(
+            f"{want.name}.ipynb is the notebook {best.name}{of}. Scored 0: ask for the right file"
+        )
+        return False
+    if want.share(data) == 0:
+        intake.attention.append(
+            f"{want.name}.ipynb has none of the assignment's cells: it isn't the released "
+            "notebook. Scored 0: ask for the released notebook, filled in"
+        )
+        return False
+    return True
+
+
+def _check_cells(data: dict[str, Any], want: Expected, intake: Intake) -> None:
+    """Deleted and duplicated cells."""
+    counts = Counter(filter(None, (grade_id(c) for c in data["cells"])))
+    for name in want.graded:
+        if name not in counts:
+            intake.attention.append(
+                f"{want.name}.ipynb: cell {name} was deleted: scored 0. If that was an accident, "
+                "copy the cell back from the released notebook and grade again"
+            )
+    for name, count in sorted(counts.items()):
+        if count > 1 and name in want.ids:
+            words = "two" if count == 2 else str(count)
+            intake.attention.append(
+                f"{want.name}.ipynb: {words} cells share grade_id {name}: the first one counts. "
+                "Compare them, and delete what doesn't belong if the score looks wrong"
+            )
