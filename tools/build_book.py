@@ -1,0 +1,49 @@
+"""Build the book with warnings as errors, and say what is going on while it takes its time.
+
+Runs ``jupyter-book build . --path-output . -W -n --keep-going`` and shows the lines that tell a
+person something: which page executes, warnings, errors. The whole log is in _build/build.log.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMAND = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "--path-output", ".",
+           "-W", "-n", "--keep-going"]
+TELLING = re.compile(r"(Executing notebook|Using cached|Executed notebook|WARNING|ERROR|Exception)")
+COLORS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def main() -> int:
+    """Build; return the exit status of Jupyter Book."""
+    log = ROOT / "_build" / "build.log"
+    log.parent.mkdir(exist_ok=True)
+    start = time.monotonic()
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+    process = subprocess.Popen(COMMAND, cwd=ROOT, env=environment, text=True, encoding="utf-8",
+                               errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
+    with log.open("w", encoding="utf-8") as file:
+        for raw in process.stdout:
+            line = COLORS.sub("", raw.rstrip()).split("\r")[-1]
+            file.write(line + "\n")
+            if TELLING.search(line) and "IPKernelApp" not in line:
+                shown = line.replace(str(ROOT) + os.sep, "")
+                print(f"  {time.monotonic() - start:5.0f} s  {shown}", flush=True)
+    status = process.wait()
+    seconds = time.monotonic() - start
+    if status:
+        print(f"The book did not build ({seconds:.0f} s). Whole log: {log.relative_to(ROOT)}; "
+              "its end:", file=sys.stderr)
+        print("\n".join(log.read_text(encoding="utf-8").splitlines()[-30:]), file=sys.stderr)
+    else:
+        print(f"  {seconds:5.0f} s  book: _build/html/index.html")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
