@@ -67,8 +67,10 @@ test: setup system lint book ## the whole suite
 	@$(BIN)/nncourse release --check
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-bench: setup ## run the benchmarks
-	@for script in benchmarks/*.py; do $(BIN)/python $$script; done
+bench: setup ## measure: nnlib beside PyTorch and NumPy peers, and the wait for a verdict
+	$(call say,benchmarks: about three minutes; close other programs)
+	@$(BIN)/python benchmarks/nnlib.py
+	@$(BIN)/python benchmarks/checks.py
 
 serve: book ## serve the built book on localhost:8000
 	@echo "The book is at http://localhost:8000 (Ctrl-C stops it)."
