@@ -3,12 +3,16 @@
 No arithmetic here: the tracks' `layers` call the functions of their track.
 """
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from nnlib.errors import ShapeError, format_shape
+from nnlib.errors import format_shape, size_of
+from nnlib.layer_state import check_same_keys, check_state, copy_array, load_state, save_state
+from nnlib.layer_summary import SummaryRow, check_input_shape, format_summary
 
 Array = Any
+Shape = tuple[int, ...]
 Self = TypeVar("Self", bound="Layer")
 
 
@@ -19,6 +23,8 @@ class Layer:
     ----------
     params : dict of str to array
         What is learned. Assign a whole dict to update it.
+    buffers : dict of str to array
+        What is kept but not learned by gradients, such as running statistics.
     grads : dict of str to array
         Gradients from the last `backward`, with the keys of ``params``; empty before.
     training : bool
@@ -27,12 +33,14 @@ class Layer:
     Notes
     -----
     A subclass implements `_forward`, which returns ``(y, cache)``, and `_backward`, which takes
-    ``(dy, cache)`` and returns ``(dx, grads)``.
+    ``(dy, cache)`` and returns ``(dx, grads)``. For `summary` it also implements `output_shape`
+    and, where it multiplies matrices, `multiply_adds`.
     """
 
     def __init__(self) -> None:
         self.training = True
         self._params: dict[str, Array] = {}
+        self._buffers: dict[str, Array] = {}
         self._grads: dict[str, Array] = {}
         self._cache: Any = None
 
@@ -44,7 +52,12 @@ class Layer:
     @params.setter
     def params(self, values: Mapping[str, Array]) -> None:
         check_same_keys(type(self).__name__, self.params, values)
-        self._params = dict(values)
+        self._assign_params(values, "")
+
+    @property
+    def buffers(self) -> dict[str, Array]:
+        """What is kept but not learned, by name."""
+        return dict(self._buffers)
 
     @property
     def grads(self) -> dict[str, Array]:
@@ -69,6 +82,16 @@ class Layer:
         dx, self._grads = self._backward(dy, self._cache)
         return dx
 
+    def backward_params(self, dy: Array) -> None:
+        """Compute the gradients of the parameters only, where ``dx`` has no reader.
+
+        So it is in a network's first layer while it trains: nobody learns the input. A layer
+        whose ``dx`` is a large product of its own leaves it out.
+        """
+        if self._cache is None:
+            raise ValueError(f"{type(self).__name__}.backward_params: call forward first.")
+        self._grads = self._param_grads(dy, self._cache)
+
     def train(self: Self) -> Self:
         """Switch to training and return the layer."""
         self._set_training(True)
@@ -78,6 +101,118 @@ class Layer:
         """Switch to evaluation and return the layer."""
         self._set_training(False)
         return self
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all parameters and buffers by name.
+
+        Copies, so that training on changes none of them. The generator of a `Dropout` is not
+        part of the state.
+        """
+        return {name: copy_array(x) for name, x in {**self.params, **self.buffers}.items()}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over copies of parameters and buffers from `state_dict` of such a layer.
+
+        Parameters
+        ----------
+        state : dict of str to array
+            Exactly the names, shapes and dtypes of this layer; else nothing changes.
+
+        Raises
+        ------
+        ValueError
+            If names are missing or unexpected; all are named.
+        ShapeError, DtypeError
+            If an array has another shape or dtype.
+        """
+        check_state(f"{type(self).__name__}.load_state_dict", {**self.params, **self.buffers},
+                    state)
+        self._assign({name: copy_array(x) for name, x in state.items()})
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write parameters and buffers to a file: an npz with a header, no pickle.
+
+        The file is whole or not there at all. Either track reads what the other wrote.
+
+        Parameters
+        ----------
+        path : path
+            Taken as it is: no ending is added. An existing file is replaced.
+        """
+        save_state(path, {**self.params, **self.buffers}, description=repr(self))
+
+    def load(self: Self, path: str | os.PathLike[str]) -> Self:
+        """Take over parameters and buffers that `save` of such a layer wrote; return the layer.
+
+        Parameters
+        ----------
+        path : path
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no file.
+        ValueError
+            If the file is damaged or no such file, or names are missing or unexpected.
+        ShapeError, DtypeError
+            If an array has another shape or dtype.
+        """
+        caller = f"{type(self).__name__}.load"
+        self._assign(load_state(caller, path, {**self.params, **self.buffers}))
+        return self
+
+    def output_shape(self, input_shape: Sequence[int]) -> Shape:
+        """Return the shape of one example's output, from that of one example's input.
+
+        Parameters
+        ----------
+        input_shape : sequence of int
+            Without the batch axis: ``(1, 28, 28)``.
+
+        Raises
+        ------
+        ShapeError
+            If the layer does not take such inputs.
+        """
+        caller = f"{type(self).__name__}.output_shape"
+        return self._output_shape(caller, check_input_shape(caller, input_shape))
+
+    def multiply_adds(self, input_shape: Sequence[int]) -> int:
+        """Count the multiplications, each with its addition, in `forward` of one example.
+
+        Those of matrix products and convolutions; everything else is small beside them and
+        counts 0. `backward` takes about twice as many.
+        """
+        caller = f"{type(self).__name__}.multiply_adds"
+        shape = check_input_shape(caller, input_shape)
+        self._output_shape(caller, shape)
+        return self._multiply_adds(shape)
+
+    def summary(self, input_shape: Sequence[int]) -> str:
+        """Return a table with the output shape, parameters and multiply-adds of each layer.
+
+        Computed from shapes alone: nothing is run.
+
+        Parameters
+        ----------
+        input_shape : sequence of int
+            Shape of one example, without the batch axis: ``(1, 28, 28)``.
+
+        Returns
+        -------
+        str
+            To be printed. Multiply-adds are those of one example, see `multiply_adds`; "n" is
+            the size of the batch.
+
+        Raises
+        ------
+        ShapeError
+            If a layer does not take what the one before it gives.
+        """
+        caller = f"{type(self).__name__}.summary"
+        shape = check_input_shape(caller, input_shape)
+        self._output_shape(caller, shape)
+        return format_summary(self._summary_rows("", shape), shape)
 
     def __call__(self, x: Array) -> Array:
         """Compute `forward`."""
@@ -92,14 +227,133 @@ class Layer:
     def _set_training(self, training: bool) -> None:
         self.training = training
 
+    def _assign(self, state: Mapping[str, Array]) -> None:
+        """Take over a checked state."""
+        self._assign_params(state, "")
+        self._assign_buffers(state, "")
+
+    def _assign_params(self, values: Mapping[str, Array], prefix: str) -> None:
+        self._params = {name: values[prefix + name] for name in self._params}
+
+    def _assign_buffers(self, values: Mapping[str, Array], prefix: str) -> None:
+        self._buffers = {name: values[prefix + name] for name in self._buffers}
+
+    def _summary_rows(self, name: str, shape: Shape) -> list[SummaryRow]:
+        parameters = sum(size_of(p) for p in self._params.values())
+        output = self._output_shape(f"{type(self).__name__}.summary", shape)
+        kind = type(self).__name__
+        return [SummaryRow(name, kind, output, parameters, self._multiply_adds(shape))]
+
     def _forward(self, x: Array) -> tuple[Array, Any]:
         raise TypeError(f"{type(self).__name__} must define _forward.")
 
     def _backward(self, dy: Array, cache: Any) -> tuple[Array, dict[str, Array]]:
         raise TypeError(f"{type(self).__name__} must define _backward.")
 
+    def _param_grads(self, dy: Array, cache: Any) -> dict[str, Array]:
+        return self._backward(dy, cache)[1]
 
-class Chain(Layer):
+    def _output_shape(self, caller: str, shape: Shape) -> Shape:
+        raise TypeError(f"{type(self).__name__} must define _output_shape, from shape to shape.")
+
+    def _multiply_adds(self, shape: Shape) -> int:
+        return 0
+
+
+class Container(Layer):
+    """A layer made of layers, each with a name.
+
+    Its parameters and buffers are those of the layers, with the layer's name in front:
+    ``"body.w"``. A subclass implements `forward`, `backward` and `_output_shape`.
+
+    Parameters
+    ----------
+    **layers : Layer
+    """
+
+    def __init__(self, **layers: Layer) -> None:
+        super().__init__()
+        for name, layer in layers.items():
+            if not isinstance(layer, Layer):
+                raise TypeError(
+                    f"{type(self).__name__}: layer {name} must be a Layer, got "
+                    f"{type(layer).__name__}."
+                )
+        self.children = layers
+        inside = [id(layer) for layer in self._all_layers()]
+        if len(set(inside)) < len(inside):
+            raise ValueError(
+                f"{type(self).__name__}: a layer may appear only once. Its memory of the last "
+                f"call would be overwritten: make a second one."
+            )
+
+    @property
+    def params(self) -> dict[str, Array]:
+        """The parameters of all layers: ``"<name of the layer>.<name>"``."""
+        return {f"{child}.{name}": value for child, layer in self.children.items()
+                for name, value in layer.params.items()}
+
+    @params.setter
+    def params(self, values: Mapping[str, Array]) -> None:
+        check_same_keys(type(self).__name__, self.params, values)
+        self._assign_params(values, "")
+
+    @property
+    def buffers(self) -> dict[str, Array]:
+        """The buffers of all layers: ``"<name of the layer>.<name>"``."""
+        return {f"{child}.{name}": value for child, layer in self.children.items()
+                for name, value in layer.buffers.items()}
+
+    @property
+    def grads(self) -> dict[str, Array]:
+        """The gradients of all layers, with the keys of `params`; empty before `backward`."""
+        return {f"{child}.{name}": value for child, layer in self.children.items()
+                for name, value in layer.grads.items()}
+
+    def backward_params(self, dy: Array) -> None:
+        """Compute the gradients of the parameters; see `Layer.backward_params`."""
+        self.backward(dy)
+
+    def _all_layers(self) -> Iterator[Layer]:
+        for layer in self.children.values():
+            yield layer
+            if isinstance(layer, Container):
+                yield from layer._all_layers()
+
+    def _set_training(self, training: bool) -> None:
+        super()._set_training(training)
+        for layer in self.children.values():
+            layer._set_training(training)
+
+    def _assign_params(self, values: Mapping[str, Array], prefix: str) -> None:
+        for name, layer in self.children.items():
+            layer._assign_params(values, f"{prefix}{name}.")
+
+    def _assign_buffers(self, values: Mapping[str, Array], prefix: str) -> None:
+        for name, layer in self.children.items():
+            layer._assign_buffers(values, f"{prefix}{name}.")
+
+    def _inputs(self, shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
+        """For each layer its name and the shape of its input; all get the same by default."""
+        for name, layer in self.children.items():
+            yield name, layer, shape
+
+    def _multiply_adds(self, shape: Shape) -> int:
+        return sum(layer._multiply_adds(given) for _, layer, given in self._inputs(shape))
+
+    def _summary_rows(self, name: str, shape: Shape) -> list[SummaryRow]:
+        output = self._output_shape(f"{type(self).__name__}.summary", shape)
+        # The outermost container is the table itself.
+        rows = [SummaryRow(name, type(self).__name__, output, None, None)] if name else []
+        for child, layer, given in self._inputs(shape):
+            rows += layer._summary_rows(f"{name}.{child}" if name else child, given)
+        return rows
+
+    def _describe(self) -> str:
+        return ", ".join(f"{name}={layer!r}" for name, layer in self.children.items())
+
+
+class Chain(Container):
     """Layers one after the other, itself a layer.
 
     Its parameters are those of the layers, with the layer's number in front: ``"0.w"``.
@@ -110,18 +364,7 @@ class Chain(Layer):
     """
 
     def __init__(self, *layers: Layer) -> None:
-        super().__init__()
-        for place, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                raise TypeError(
-                    f"{type(self).__name__}: layer {place} must be a Layer, got "
-                    f"{type(layer).__name__}."
-                )
-        if len({id(layer) for layer in layers}) < len(layers):
-            raise ValueError(
-                f"{type(self).__name__}: a layer may appear only once. Its memory of the last "
-                f"call would be overwritten: make a second one."
-            )
+        super().__init__(**{str(place): layer for place, layer in enumerate(layers)})
         self.layers = layers
 
     def __iter__(self) -> Iterator[Layer]:
@@ -132,30 +375,6 @@ class Chain(Layer):
 
     def __getitem__(self, place: int) -> Layer:
         return self.layers[place]
-
-    @property
-    def params(self) -> dict[str, Array]:
-        """The parameters of all layers: ``"<number of the layer>.<name>"``."""
-        return {
-            f"{place}.{name}": value
-            for place, layer in enumerate(self.layers)
-            for name, value in layer.params.items()
-        }
-
-    @params.setter
-    def params(self, values: Mapping[str, Array]) -> None:
-        check_same_keys(type(self).__name__, self.params, values)
-        for place, layer in enumerate(self.layers):
-            layer.params = {name: values[f"{place}.{name}"] for name in layer.params}
-
-    @property
-    def grads(self) -> dict[str, Array]:
-        """The gradients of all layers, with the keys of `params`; empty before `backward`."""
-        return {
-            f"{place}.{name}": value
-            for place, layer in enumerate(self.layers)
-            for name, value in layer.grads.items()
-        }
 
     def forward(self, x: Array) -> Array:
         """Pass ``x`` through the layers in order."""
@@ -169,24 +388,26 @@ class Chain(Layer):
             dy = layer.backward(dy)
         return dy
 
-    def _set_training(self, training: bool) -> None:
-        super()._set_training(training)
-        for layer in self.layers:
-            layer._set_training(training)
+    def backward_params(self, dy: Array) -> None:
+        """Pass ``dy`` back as far as there are parameters; see `Layer.backward_params`."""
+        learning = [place for place, layer in enumerate(self.layers) if layer.params]
+        for layer in reversed(self.layers[learning[0] + 1 :] if learning else ()):
+            dy = layer.backward(dy)
+        if learning:
+            self.layers[learning[0]].backward_params(dy)
+
+    def _inputs(self, shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
+        for name, layer in self.children.items():
+            yield name, layer, shape
+            shape = layer._output_shape(f"{type(layer).__name__}.output_shape", shape)
+
+    def _output_shape(self, caller: str, shape: Shape) -> Shape:
+        for name, layer in self.children.items():
+            # The place matters where a model has ten layers of a kind.
+            shape = layer._output_shape(f"{caller}: layer {name}, {type(layer).__name__}", shape)
+        return shape
 
     def _describe(self) -> str:
         return ", ".join(map(repr, self.layers))
 
 
-def check_same_keys(caller: str, params: Mapping[str, Array], values: Mapping[str, Array]) -> None:
-    """Require new values for exactly the parameters there are, of the same shapes."""
-    if params.keys() != values.keys():
-        raise ValueError(
-            f"{caller}.params: the keys must be {sorted(params)}, got {sorted(values)}."
-        )
-    for name, value in values.items():
-        if tuple(value.shape) != tuple(params[name].shape):
-            raise ShapeError(
-                f"{caller}.params: {name} must have shape {format_shape(params[name].shape)}, "
-                f"got {format_shape(value.shape)}."
-            )

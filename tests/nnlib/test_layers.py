@@ -1,5 +1,8 @@
 """Layer objects and models in both tracks."""
 
+import inspect
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,7 +86,28 @@ def test_layers_without_parameters_equal_their_functions(track: Track, name: str
 
 
 def test_every_layer_is_tested(track: Track) -> None:
-    assert set(track.layers.__all__) == {*ACTIVATIONS, "Linear", "Layer", "Activation"}
+    from test_layers_backward import CASES
+
+    tested = {kind.split()[0] for kind in CASES}
+    assert set(track.layers.__all__) == {
+        *ACTIVATIONS, *tested, "Layer", "Activation", "Sequential"}
+
+
+def test_linear_maps_every_row_of_more_axes(track: Track) -> None:
+    layer = track.layers.Linear(4, 3, rng=track.rng())
+    x, dy = track.array(X.reshape(2, 3, 4)), track.array(DY.reshape(2, 3, 3))
+    y, dx, grads = layer(x), layer.backward(dy), layer.grads
+    assert (y.reshape(6, 3) == layer(track.array(X))).all()
+    assert (dx.reshape(6, 4) == layer.backward(track.array(DY))).all()
+    assert all((grads[name] == layer.grads[name]).all() for name in ("w", "b"))
+    empty = layer(x[:0])
+    assert tuple(empty.shape) == (0, 3, 3)
+    assert tuple(layer.backward(empty).shape) == (0, 3, 4)
+    layer(x)
+    with pytest.raises(ShapeError, match=r"Linear.backward: dy must have shape \(2, 3, 3\), got"):
+        layer.backward(track.array(DY))
+    with pytest.raises(TypeError, match="linear_forward: x must be an array, got list"):
+        layer([[1.0] * 4])
 
 
 def test_mlp_equals_the_functions(track: Track) -> None:
@@ -168,6 +192,8 @@ def test_bad_use_is_refused(track: Track) -> None:
         Sequential(layer, track.ops.relu_forward)
     with pytest.raises(ValueError, match="Sequential: a layer may appear only once"):
         Sequential(layer, layer)
+    with pytest.raises(ValueError, match="Sequential: a layer may appear only once"):
+        Sequential(layer, Sequential(layer))
     with pytest.raises(ShapeError, match="mlp: sizes must hold at least inputs and outputs"):
         track.model.mlp(track.rng(), (4,))
     with pytest.raises(ValueError, match="Linear: d_in must be an integer >= 1, got 0"):
@@ -181,3 +207,22 @@ def test_a_subclass_must_say_what_it_computes() -> None:
         Layer()(X)
     with pytest.raises(TypeError, match="Layer must define _backward"):
         Layer()._backward(X, None)
+    with pytest.raises(TypeError, match="Layer must define _output_shape"):
+        Layer().summary((3,))
+
+
+def test_the_layers_of_the_torch_track_know_neither_numpy_nor_autograd() -> None:
+    files = sorted(Path(nnlib.torch_track.__file__).parent.glob("layers*.py"))
+    foreign = re.compile(r"\bnumpy\b|\bnp\.|autograd|requires_grad|functional|\.cpu\(")
+    assert len(files) >= 6
+    for file in files:
+        assert not foreign.search(file.read_text(encoding="utf-8")), file
+
+
+def test_both_tracks_have_the_same_layers_with_the_same_arguments() -> None:
+    numpy, torch_ = nnlib.numpy_track.layers, nnlib.torch_track.layers
+    assert numpy.__all__ == torch_.__all__
+    for name in numpy.__all__:
+        ours, other = (list(inspect.signature(getattr(track, name)).parameters)
+                       for track in (numpy, torch_))
+        assert ours == [argument for argument in other if argument != "device"], name
