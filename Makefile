@@ -11,6 +11,8 @@ READY := .venv/.ready
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 export PYTHONUTF8 := 1
+# Two test workers with two BLAS threads each only get in each other's way on two cores.
+test: export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup system course book exercises class grade test lint bench serve pins clean
@@ -63,7 +65,7 @@ lint: setup ## ruff and mypy
 test: setup system lint book ## the whole suite
 	$(call say,tests)
 	@$(BIN)/nncourse release --check
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: setup ## run the benchmarks
 	@for script in benchmarks/*.py; do $(BIN)/python $$script; done

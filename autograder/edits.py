@@ -10,7 +10,9 @@ from pathlib import Path
 
 from autograder.notebooks import parse_cell
 
-ALTERNATIVE = re.compile(r"(?P<exercise>[A-Za-z]\w*?)__(?:(?P<torch>torch)__)?(?P<word>[a-z0-9]\w*)")
+ALTERNATIVE = re.compile(
+    r"(?P<exercise>[A-Za-z]\w*?)__(?:(?P<torch>torch)__)?(?P<word>[a-z0-9]\w*)"
+)
 Definition = ast.FunctionDef | ast.ClassDef
 
 

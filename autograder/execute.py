@@ -32,6 +32,10 @@ from autograder.course import SECRET_ENV, Course, find_course
 from autograder.notebooks import cell_label, last_call
 from autograder.verdicts import enforce_verdicts, no_verdict
 
+START_TRIES = 3
+"""How often a kernel is started that dies before the first cell: that is never the student's doing
+(two kernels that start at once can draw the same port)."""
+
 INCIDENTS = "nncourse"
 """Notebook metadata key that holds ``{"incidents": [...], "no_verdict": [...]}``."""
 
@@ -58,6 +62,7 @@ class CourseExecute(Execute):  # type: ignore[misc]
         self._executed: set[int] = set()
         self._incidents: list[dict[str, str]] = []
         self._stopped = ""
+        self._begun = False
         self._deadline = 0.0
         self._printed = 0
 
@@ -78,7 +83,8 @@ class CourseExecute(Execute):  # type: ignore[misc]
         record = None if self.refresh else executed.load(course, name)
         if record is None:
             state = self._run(nb, resources, km)
-            record = executed.store(course, name, nb.cells, state)
+            # What went wrong before the first cell may go right next time: not worth keeping.
+            record = executed.store(course, name, nb.cells, state, keep=self._begun)
         executed.apply(record, nb.cells)
         sentences = enforce_verdicts(nb.cells, set(record["executed"]), record["why_not"])
         nb.metadata[INCIDENTS] = {"incidents": record["incidents"], "no_verdict": sentences}
@@ -87,15 +93,24 @@ class CourseExecute(Execute):  # type: ignore[misc]
 
     def _run(self, nb: Any, resources: Any, km: Any) -> dict[str, Any]:
         self._executed, self._incidents, self._stopped = set(), [], ""
-        self._deadline = time.monotonic() + self.notebook_timeout
+        self._begun = False
         for cell in nb.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
-        try:
-            super().preprocess(nb, resources, km)
-        except Exception as error:  # a kernel that didn't start, or whose end went wrong
-            if not self._stopped:
-                self._stop("kernel", f"the Python kernel failed: {type(error).__name__}: {error}")
+        for attempt in range(1, START_TRIES + 1):
+            self._deadline = time.monotonic() + self.notebook_timeout
+            try:
+                super().preprocess(nb, resources, km)
+                break
+            except Exception as error:  # a kernel that didn't start, or whose end went wrong
+                if self._stopped:
+                    break
+                text = f"the Python kernel failed: {type(error).__name__}: {error}"
+                if self._begun or attempt == START_TRIES:
+                    self._stop("kernel", text)
+                    break
+                self.log.warning("%s; starting another (%d of %d)", text, attempt, START_TRIES)
+                time.sleep(attempt)
         return {
             "executed": sorted(self._executed),
             "incidents": self._incidents,
@@ -151,6 +166,7 @@ class CourseExecute(Execute):  # type: ignore[misc]
             )
             return cell, resources
         self._printed = 0
+        self._begun = True
         try:
             super().preprocess_cell(cell, resources, index)
         except DeadKernelError:

@@ -67,8 +67,10 @@ def load(course: Course, name: str) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and "cells" in record else None
 
 
-def store(course: Course, name: str, cells: list[Any], state: dict[str, Any]) -> dict[str, Any]:
-    """Keep an execution; returns it as `load` would."""
+def store(
+    course: Course, name: str, cells: list[Any], state: dict[str, Any], *, keep: bool = True
+) -> dict[str, Any]:
+    """Keep an execution (unless told not to); returns it as `load` would."""
     record = {
         **state,
         "cells": [
@@ -77,7 +79,8 @@ def store(course: Course, name: str, cells: list[Any], state: dict[str, Any]) ->
             if cell["cell_type"] == "code"
         ],
     }
-    write_json(store_path(course, name), record)
+    if keep:
+        write_json(store_path(course, name), record)
     plain: dict[str, Any] = json.loads(json.dumps(record))
     return plain
 

@@ -72,7 +72,7 @@ def _source_cell(cell: dict[str, Any], cell_id: str) -> dict[str, Any]:
         metadata["tags"] = sorted({*metadata.get("tags", []), "setup"})
     if role == "solution" and "stub" in block:
         # Read, then dropped, by autograder.stubs.ClearCourseSolutions.
-        metadata["nm"] = {"stub": str(block["stub"])}
+        metadata["nn"] = {"stub": str(block["stub"])}
     new = {
         "cell_type": cell["cell_type"],
         "id": cell_id,

@@ -11,6 +11,7 @@ import io
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 from nnlib.checks import check
 from nnlib.checks.diagnose import candidate
@@ -43,8 +44,8 @@ def main() -> None:
                 continue
             right = getattr(reference(track), operation.name)
             wrong = candidate(mistakes[-1], find(operation.name), track)
-            times = [milliseconds(lambda f=f: check(operation.name, f, track=track))
-                     for f in (right, wrong)]
+            times = [milliseconds(partial(check, operation.name, implementation, track=track))
+                     for implementation in (right, wrong)]
             slowest = max(slowest, *times)
             print(f"{operation.name:<32} {track:<6} {times[0]:>10.1f} {times[1]:>10.1f}")
     print(f"slowest: {slowest:.0f} ms")

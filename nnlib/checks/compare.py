@@ -115,18 +115,25 @@ def _tolerance(have: np.ndarray, want: np.ndarray, rtol: float | None, atol: flo
 
 def _values_message(have: np.ndarray, want: np.ndarray, wrong: np.ndarray) -> str:
     if have.size == 1:
-        return f"got {_number(have.item())}, expected {_number(want.item())}"
+        return _got_and_expected(have.item(), want.item())
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.where(wrong, np.abs(have.astype(np.float64) - want.astype(np.float64)), -1.0)
     # A gap to nan counts as the largest: it also occurs where a mistake's result is nan.
     place = np.unravel_index(int(np.argmax(np.where(np.isnan(gap), np.inf, gap))), have.shape)
     where = ", ".join(str(int(i)) for i in place)
     return (f"{int(wrong.sum())} of {have.size} numbers differ, most at [{where}]: "
-            f"got {_number(have[place])}, expected {_number(want[place])}")
+            + _got_and_expected(have[place], want[place]))
 
 
-def _number(value: Any) -> str:
-    return f"{value:.5g}" if isinstance(value, float | np.floating) else str(value)
+def _got_and_expected(got: Any, expected: Any) -> str:
+    """Show two numbers with as many digits as it takes to tell them apart."""
+    texts = (str(got), str(expected))
+    for digits in (5, 8, 12, 17):
+        texts = tuple(f"{value:.{digits}g}" if isinstance(value, float | np.floating)
+                      else str(value) for value in (got, expected))  # type: ignore[assignment]
+        if texts[0] != texts[1]:
+            break
+    return f"got {texts[0]}, expected {texts[1]}"
 
 
 def _first(mask: np.ndarray) -> str:

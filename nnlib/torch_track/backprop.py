@@ -180,8 +180,9 @@ def accumulate_gradients(
     >>> model = nn.Linear(1, 1, bias=False)
     >>> _ = nn.init.ones_(model.weight)
     >>> x = torch.tensor([[1.0], [2.0], [3.0]])
-    >>> accumulate_gradients(model, nn.functional.mse_loss, x, 0 * x, micro_batch_size=2)
-    4.666666507720947
+    >>> loss = accumulate_gradients(model, nn.functional.mse_loss, x, 0 * x, micro_batch_size=2)
+    >>> round(loss, 4)
+    4.6667
     >>> round(model.weight.grad.item(), 4)
     9.3333
     """

@@ -202,6 +202,28 @@ def test_keys_of_the_gradient_check_are_right_or_wrong_as_named() -> None:
         assert gradients_agree(function, x) is (key not in wrong), key
 
 
+def test_references_of_the_pytorch_exercises_refuse_bad_input() -> None:
+    torch = pytest.importorskip("torch")
+    from nnlib import torch_track as tt
+    from nnlib.errors import DtypeError, ShapeError
+
+    x = torch.ones(3, 2)
+    with pytest.raises(ShapeError, match=r"vjp: dy must have shape \(3, 2\), got \(2,\)"):
+        tt.vjp(torch.tanh, x, torch.ones(2))
+    with pytest.raises(DtypeError, match="gradients_agree: x must hold floats"):
+        tt.gradients_agree(torch.tanh, torch.ones(2, dtype=torch.int64))
+    model, loss = torch.nn.Linear(2, 1), torch.nn.functional.mse_loss
+    with pytest.raises(ValueError, match="micro_batch_size must be"):
+        tt.accumulate_gradients(model, loss, x, x[:, :1], micro_batch_size=0)
+    with pytest.raises(ValueError, match="at least one row"):
+        tt.accumulate_gradients(model, loss, x[:0], x[:0, :1], micro_batch_size=2)
+    with pytest.raises(ShapeError, match=r"y must have shape \(3, 1\), got \(2, 1\)"):
+        tt.accumulate_gradients(model, loss, x, x[:2, :1], micro_batch_size=2)
+    params = {"w": torch.tensor(1.0, requires_grad=True)}
+    with pytest.raises(ValueError, match="learning_rate must be"):
+        tt.gradient_step(params, lambda p: p["w"] ** 2, learning_rate=0.0)
+
+
 def test_the_drivers_see_what_a_call_leaves_behind() -> None:
     torch = pytest.importorskip("torch")
 

@@ -101,11 +101,14 @@ def test_use_style_is_transparent_or_white():
 
 
 def test_styled_leaves_the_settings_as_they_were():
-    before = dict(matplotlib.rcParams)
-    with viz.styled():
-        assert matplotlib.rcParams["svg.hashsalt"] == "nnlib"
-        assert dict(matplotlib.rcParams) != before
-    assert dict(matplotlib.rcParams) == before
+    # A context of its own: another test may have called use_style() in this process.
+    with matplotlib.rc_context():
+        matplotlib.rcParams.update(matplotlib.rcParamsDefault)
+        before = dict(matplotlib.rcParams)
+        with viz.styled():
+            assert matplotlib.rcParams["svg.hashsalt"] == "nnlib"
+            assert dict(matplotlib.rcParams) != before
+        assert dict(matplotlib.rcParams) == before
 
 
 def test_curves_differ_by_more_than_colour():
