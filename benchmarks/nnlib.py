@@ -1,8 +1,9 @@
 """How fast nnlib's NumPy track is, beside PyTorch on the CPU and other NumPy libraries.
 
-Prints one table. Each row is measured in one go: all libraries take turns in one process, with
-the same number of threads, in float32; a ratio is the median over the rounds of our time divided
-by theirs, so that a busy moment of the machine meets all alike. Writes
+Prints one table. Each ratio comes from one run in which nnlib and one other library take turns, in
+one process, with the same number of threads, in float32; it is the median over the rounds of our
+time divided by theirs, so that a busy moment of the machine meets both alike. Two at a time, since
+a third library would clear the processor's caches between them. Writes
 ``benchmarks/results/nnlib-cpu.json`` and ``nnlib-cpu.md``; runs with other numbers of threads
 stay in these files.
 
@@ -10,6 +11,7 @@ stay in these files.
 """
 
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -51,20 +53,22 @@ def measure_row(row: Any, peers: dict[str, Any], seconds: float) -> dict[str, An
     from benchmarks.peers import steps_for
     from benchmarks.steps import Kit
 
-    steps = {"ours": row.ours(Kit("numpy")), "torch": row.torch("cpu")}
+    gc.collect()
+    ours = row.ours(Kit("numpy"))
+    times = measure.interleave({"ours": ours, "torch": row.torch("cpu")}, seconds=seconds)
+    median = {name: statistics.median(values) for name, values in times.items()}
+    ratios = {"torch": measure.ratio(times["ours"], times["torch"])}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the peers' own
         for name, step in steps_for(row.name, peers).items():
             try:
                 step()
-            except Exception as error:  # noqa: BLE001 - whatever a peer cannot do here
+            except Exception as error:  # whatever it cannot do
                 print(f"  {name} cannot do this row: {type(error).__name__}: {error}"[:120])
-            else:
-                steps[name] = step
-        times = measure.interleave(steps, seconds=seconds)
-    median = {name: statistics.median(values) for name, values in times.items()}
-    ratios = {name: measure.ratio(times["ours"], values) for name, values in times.items()
-              if name != "ours"}
+                continue
+            both = measure.interleave({"ours": ours, name: step}, seconds=seconds / 2)
+            ratios[name] = measure.ratio(both["ours"], both[name])
+            median[name] = statistics.median(both[name])
     return {
         "row": row.name, "target": row.target, "ms": median, "least_ms": {
             name: min(values) for name, values in times.items()},

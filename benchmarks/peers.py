@@ -8,6 +8,7 @@ has no entry in the table. None of them is needed by the course:
 """
 
 import importlib
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -45,7 +46,7 @@ def _batch(row: str) -> int:
 
 def _layers(sizes: tuple[int, ...]) -> list[np.ndarray]:
     params: list[np.ndarray] = []
-    for d_in, d_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for d_in, d_out in itertools.pairwise(sizes):
         params += [draw(d_in, d_out) * np.float32(np.sqrt(2 / d_in)), np.zeros(d_out, np.float32)]
     return params
 

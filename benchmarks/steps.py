@@ -4,6 +4,7 @@ Each builder takes a `Kit` and returns a function without arguments that makes o
 builders serve both tracks, since these have the same names.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from importlib import import_module
@@ -95,7 +96,7 @@ def torch_training(model: torch.nn.Module, x: np.ndarray, y: np.ndarray, device:
 
 def mlp_row(n: int, target: float) -> Row:
     sizes = (784, 256, 128, 10)
-    weights = sum(a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+    weights = sum(a * b for a, b in itertools.pairwise(sizes))
 
     def ours(kit: Kit) -> Step:
         model = kit.objects("model").mlp(kit.rng(), sizes, dtype=kit.float32)

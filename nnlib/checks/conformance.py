@@ -221,7 +221,7 @@ class Answer(NamedTuple):
 def compare_case(name: str, case: Case, setting: Setting) -> Errors:
     """Compute one case with nnlib and with PyTorch, and measure how far they are apart."""
     args, options = cast(tuple(case.args), setting.dtype), cast(dict(case.options), setting.dtype)
-    ours = _ours(name, case, args, options, setting)
+    ours = answer(name, case, setting)
     return _errors(ours, _oracle(name, args, options, ours), setting)
 
 
@@ -241,7 +241,7 @@ def sensitivity(name: str, case: Case, setting: Setting) -> Errors:
     that differs so little is the same number as far as the type can tell.
     """
     args, options = cast(tuple(case.args), setting.dtype), cast(dict(case.options), setting.dtype)
-    ours = _ours(name, case, args, options, setting)
+    ours = answer(name, case, setting)
     want = _oracle(name, args, options, ours)
     rng = np.random.default_rng(0)
     half_a_unit = float(np.finfo(setting.dtype).eps) / 2
@@ -257,10 +257,10 @@ def sensitivity(name: str, case: Case, setting: Setting) -> Errors:
     return _errors(want, moved, setting)
 
 
-def _ours(
-    name: str, case: Case, args: tuple[Any, ...], options: dict[str, Any], setting: Setting
-) -> Answer:
+def answer(name: str, case: Case, setting: Setting) -> Answer:
+    """Compute one case with nnlib: results, and gradients under a random upstream gradient."""
     track, dtype, device, autocast = setting
+    args, options = cast(tuple(case.args), dtype), cast(dict(case.options), dtype)
     counterpart, ops = COUNTERPARTS[name], reference(track)
     device = "cpu" if track == "numpy" else device
     context = torch.autocast(device, torch.bfloat16) if autocast else contextlib.nullcontext()

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +227,22 @@ def test_both_tracks_have_the_same_layers_with_the_same_arguments() -> None:
         ours, other = (list(inspect.signature(getattr(track, name)).parameters)
                        for track in (numpy, torch_))
         assert ours == [argument for argument in other if argument != "device"], name
+
+
+REPR: dict[str, Callable[[Any, Any], Any]] = {
+    "Conv2d(w: (2, 1, 3, 3), b: (2,))": lambda L, r: L.Conv2d(1, 2, 3, rng=r),
+    "Conv2d(w: (4, 1, 3, 2), stride=(2, 1), padding=(1, 1), groups=2)": lambda L, r: L.Conv2d(
+        2, 4, (3, 2), stride=(2, 1), padding=1, groups=2, bias=False, rng=r),
+    "MaxPool2d(kernel_size=(2, 2))": lambda L, r: L.MaxPool2d(2),
+    "AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1))": lambda L, r: L.AvgPool2d(
+        3, stride=2, padding=1),
+    "Attention(w_qkv: (4, 12), w_o: (4, 4), num_heads=2, causal=True)": lambda L, r: L.Attention(
+        4, 2, causal=True, bias=False, rng=r),
+    "LeakyReLU(negative_slope=0.2)": lambda L, r: L.LeakyReLU(negative_slope=0.2),
+    "Residual(body=ReLU(), shortcut=Tanh())": lambda L, r: L.Residual(L.ReLU(), L.Tanh()),
+}
+
+
+@pytest.mark.parametrize("text", REPR)
+def test_a_layer_says_what_it_is(track: Track, text: str) -> None:
+    assert repr(REPR[text](track.layers, track.rng())) == text

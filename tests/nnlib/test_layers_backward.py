@@ -118,6 +118,39 @@ def test_backward_is_the_numerical_gradient(name: str, track: str) -> None:
                                    rtol=1e-6, atol=1e-8, err_msg=key)
 
 
+@pytest.mark.parametrize("track", TRACKS)
+@pytest.mark.parametrize("name", CASES)
+def test_the_gradients_of_the_parameters_alone_are_the_same(name: str, track: str) -> None:
+    first, second, x = make(track, name), make(track, name), example(track, name)
+    with pytest.raises(ValueError, match=r"backward(_params)?: call forward first"):
+        first.backward_params(x)
+    dy = upstream(track, first(x))
+    second(x)
+    first.backward(dy)
+    assert second.backward_params(dy) is None
+    assert list(first.grads) == list(second.grads)
+    for key, value in first.grads.items():
+        np.testing.assert_allclose(plain(second.grads[key]), plain(value), rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("track", TRACKS)
+def test_a_chain_goes_back_as_far_as_there_are_parameters(track: str) -> None:
+    L, rng = TRACKS[track].layers, generator(track)
+    model = L.Sequential(L.Flatten(), L.Sequential(L.Tanh(), L.Linear(4, 3, rng=rng)), L.Tanh(),
+                         L.Linear(3, 2, rng=rng))
+    x = example(track, "Linear")
+    dy = upstream(track, model(x))
+    model.backward(dy)
+    want = model.grads
+    model.backward_params(dy)
+    for key, value in model.grads.items():
+        np.testing.assert_allclose(plain(value), plain(want[key]), rtol=1e-13, atol=1e-13)
+    bare = L.Sequential(L.Tanh())
+    bare(x)
+    assert bare.backward_params(x) is None
+    assert bare.grads == {}
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", [name for name in CASES if name != "Dropout"])
 def test_both_tracks_agree_with_one_state(name: str, dtype: str, tmp_path: Path) -> None:
