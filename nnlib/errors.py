@@ -9,6 +9,7 @@ tensors alike, and this file imports neither library.
 
 import functools
 import math
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -79,28 +80,58 @@ def check_floats(caller: str, **arrays: Any) -> None:
     nnlib.errors.DtypeError: linear_forward: x must hold floats, got int64. Convert it to float32 \
 or float64 first.
     """
-    given = {name: x for name, x in arrays.items() if x is not None}
-    for name, x in given.items():
+    first: str = ""
+    known: Any = None  # the first array that is given
+    for name, x in arrays.items():
+        if x is None:
+            continue
+        # Runs in every call of every operation, hence the care for microseconds: an array that is
+        # like the first one needs no closer look.
+        if type(x) is type(known) and x.dtype is known.dtype and x.device == known.device:
+            continue
         check_array(caller, name, x)
-        if dtype_name(x) not in _FLOATS:
+        if _name(x.dtype) not in _FLOATS:
             raise DtypeError(
                 f"{caller}: {name} must hold floats, got {dtype_name(x)}. "
                 f"Convert it to float32 or float64 first."
             )
-    if not given:
-        return
-    (first, x), *rest = given.items()
-    for name, other in rest:
-        if x.dtype != other.dtype:
+        if known is None:
+            first, known = name, x
+        elif x.dtype != known.dtype and not _autocasts(x):
             raise DtypeError(
-                f"{caller}: {first} and {name} must have one dtype, got {x.dtype} and "
-                f"{other.dtype}. Convert one of them."
+                f"{caller}: {first} and {name} must have one dtype, got {known.dtype} and "
+                f"{x.dtype}. Convert one of them."
             )
-        if getattr(x, "device", None) != getattr(other, "device", None):
+        elif getattr(x, "device", None) != getattr(known, "device", None):
             raise ValueError(
-                f"{caller}: {first} and {name} must be on one device, got {x.device} and "
-                f"{other.device}. Move one of them with .to(device)."
+                f"{caller}: {first} and {name} must be on one device, got {known.device} and "
+                f"{x.device}. Move one of them with .to(device)."
             )
+
+
+def _holds_floats(x: Any) -> bool:
+    """Whether ``x`` is an array of floats."""
+    return hasattr(x, "shape") and hasattr(x, "dtype") and _name(x.dtype) in _FLOATS
+
+
+def _alike(x: Any, other: Any) -> bool:
+    """Whether two arrays agree in everything but their numbers, ``x`` being one of floats."""
+    return (
+        type(x) is type(other)
+        and x.dtype is other.dtype
+        and x.shape == other.shape
+        and x.device == other.device
+    )
+
+
+def _autocasts(x: Any) -> bool:
+    """Whether PyTorch picks the dtypes here: under `torch.autocast` they differ on purpose."""
+    torch = sys.modules.get("torch")
+    return (
+        torch is not None
+        and isinstance(x, torch.Tensor)
+        and bool(torch.is_autocast_enabled(x.device.type))
+    )
 
 
 def check_integers(caller: str, name: str, x: Any) -> None:
@@ -123,13 +154,14 @@ def check_shape(caller: str, name: str, x: Any, pattern: Pattern, hint: str = ""
 Did you pass x.T?
     """
     shape = tuple(x.shape)
-    fits = len(shape) == len(pattern) and all(
-        isinstance(want, str) or want == size
-        for want, size in zip(pattern, shape, strict=True)
-    )
-    if not fits:
-        text = f"{caller}: {name} must have shape {format_shape(pattern)}, "
-        raise ShapeError(f"{text}got {format_shape(shape)}. {hint}".rstrip())
+    if len(shape) == len(pattern):
+        for want, size in zip(pattern, shape, strict=True):
+            if want != size and not isinstance(want, str):
+                break
+        else:
+            return
+    text = f"{caller}: {name} must have shape {format_shape(pattern)}, "
+    raise ShapeError(f"{text}got {format_shape(shape)}. {hint}".rstrip())
 
 
 def check_same_shape(caller: str, *, hint: str = "", **arrays: Any) -> None:
@@ -189,14 +221,46 @@ def check_labels(
         "Give one class number for each row, not a one-hot row.",
     )
     check_integers(caller, name, labels)
-    if size_of(labels) == 0:
+    _check_range(caller, name, labels, num_classes, "Classes are counted from 0.")
+
+
+def check_indices(caller: str, name: str, x: Any, size: int, hint: str = "") -> None:
+    """Require integers from 0 to ``size - 1``, in an array of any shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_indices("embedding_forward", "ids", np.array([[0, 5]]), 5)
+    Traceback (most recent call last):
+    ValueError: embedding_forward: ids must lie from 0 to 4, got 5.
+    """
+    check_integers(caller, name, x)
+    _check_range(caller, name, x, size, hint)
+
+
+def _check_range(caller: str, name: str, x: Any, size: int, hint: str) -> None:
+    """Require integers from 0 to ``size - 1``; an empty array holds none that could be wrong."""
+    if size_of(x) == 0:
         return
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= num_classes:
+    low, high = int(x.min()), int(x.max())
+    if low < 0 or high >= size:
         raise ValueError(
-            f"{caller}: {name} must lie from 0 to {num_classes - 1}, got "
-            f"{low if low < 0 else high}. Classes are counted from 0."
+            f"{caller}: {name} must lie from 0 to {size - 1}, got "
+            f"{low if low < 0 else high}. {hint}".rstrip()
         )
+
+
+def check_flag(caller: str, name: str, value: Any) -> None:
+    """Require True or False, not something that merely counts as one of them.
+
+    Examples
+    --------
+    >>> check_flag("dropout_forward", "training", "no")
+    Traceback (most recent call last):
+    nnlib.errors.DtypeError: dropout_forward: training must be True or False, got 'no'.
+    """
+    if type(value).__name__ not in ("bool", "bool_"):  # Python's and NumPy's
+        raise DtypeError(f"{caller}: {name} must be True or False, got {value!r}.")
 
 
 def check_choice(caller: str, name: str, value: Any, choices: Collection[str]) -> None:
@@ -233,26 +297,28 @@ def check_number(
     Traceback (most recent call last):
     ValueError: sgd_update: learning_rate must be a finite number > 0, got -0.1.
     """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if is_number:
+        number = float(value)
+        if (
+            math.isfinite(number)
+            and (above is None or number > above)
+            and (low is None or number >= low)
+            and (high is None or number <= high)
+            and (below is None or number < below)
+        ):
+            return
     rules = [
         f"{sign} {bound:g}"
         for sign, bound in ((">", above), (">=", low), ("<=", high), ("<", below))
         if bound is not None
     ]
     rule = " ".join(["a finite number", " and ".join(rules)]).rstrip()
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise DtypeError(
-            f"{caller}: {name} must be {rule}, got {value!r} of type {type(value).__name__}."
-        )
-    number = float(value)
-    inside = (
-        math.isfinite(number)
-        and (above is None or number > above)
-        and (low is None or number >= low)
-        and (high is None or number <= high)
-        and (below is None or number < below)
-    )
-    if not inside:
+    if is_number:
         raise ValueError(f"{caller}: {name} must be {rule}, got {value!r}.")
+    raise DtypeError(
+        f"{caller}: {name} must be {rule}, got {value!r} of type {type(value).__name__}."
+    )
 
 
 def check_count(caller: str, name: str, value: Any, *, minimum: int = 0) -> None:
@@ -266,16 +332,17 @@ def check_count(caller: str, name: str, value: Any, *, minimum: int = 0) -> None
         raise ValueError(f"{caller}: {name} must be an integer >= {minimum}, got {value!r}.")
 
 
-def check_params(caller: str, params: Mapping[str, Any]) -> None:
+def check_params(caller: str, params: Mapping[str, Any], *, name: str = "params") -> None:
     """Require a dict with at least one array of floats."""
     if not isinstance(params, Mapping):
         raise DtypeError(
-            f"{caller}: params must be a dict of arrays, got {type(params).__name__}."
+            f"{caller}: {name} must be a dict of arrays, got {type(params).__name__}."
         )
     if not params:
-        raise ValueError(f"{caller}: params must not be empty. There is nothing to learn.")
+        raise ValueError(f"{caller}: {name} must not be empty. There is nothing to learn.")
     for key, value in params.items():
-        check_floats(caller, **{f"params[{key!r}]": value})
+        if not _holds_floats(value):
+            check_floats(caller, **{f"{name}[{key!r}]": value})
 
 
 def check_grads(caller: str, params: Mapping[str, Any], grads: Mapping[str, Any]) -> None:
@@ -293,8 +360,34 @@ def check_grads(caller: str, params: Mapping[str, Any], grads: Mapping[str, Any]
             f"not in params: {extra}."
         )
     for key, value in params.items():
+        if _alike(value, grads[key]):  # so nearly always; writing names takes longer than this
+            continue
         check_floats(caller, **{f"params[{key!r}]": value, f"grads[{key!r}]": grads[key]})
         check_shape(caller, f"grads[{key!r}]", grads[key], tuple(value.shape))
+
+
+def check_state(
+    caller: str, params: Mapping[str, Any], state: Mapping[str, Any], *memories: str
+) -> None:
+    """Require the state of an optimizer: ``step``, and for each memory one array a parameter."""
+    start = f"Start with {caller.replace('_update', '_init')}(params)."
+    wanted = " and ".join(map(repr, ("step", *memories)))
+    if not isinstance(state, Mapping) or not {"step", *memories} <= state.keys():
+        came = sorted(state) if isinstance(state, Mapping) else type(state).__name__
+        raise ValueError(f"{caller}: state must be a dict with {wanted}, got {came}. {start}")
+    check_count(caller, "state['step']", state["step"])
+    for memory in memories:
+        if state[memory].keys() != params.keys():
+            raise ValueError(
+                f"{caller}: state[{memory!r}] must have the keys of params, "
+                f"got {sorted(state[memory])}. {start}"
+            )
+        for key, value in params.items():
+            if _alike(value, state[memory][key]):
+                continue
+            name = f"state[{memory!r}][{key!r}]"
+            check_floats(caller, **{f"params[{key!r}]": value, name: state[memory][key]})
+            check_shape(caller, name, state[memory][key], tuple(value.shape))
 
 
 def format_shape(shape: Pattern) -> str:

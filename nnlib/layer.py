@@ -1,105 +1,111 @@
-"""What every layer object is, in both tracks: parameters, gradients, a forward and a backward.
+"""Layers made of layers, in both tracks. `Layer`, what each of them is, comes from `layer_base`.
 
 No arithmetic here: the tracks' `layers` call the functions of their track.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
 
-from nnlib.errors import ShapeError, format_shape
+from nnlib.layer_base import Array, Layer, Shape
+from nnlib.layer_state import check_same_keys
+from nnlib.layer_summary import SummaryRow
 
-Array = Any
-Self = TypeVar("Self", bound="Layer")
+__all__ = ["Array", "Chain", "Container", "Layer", "Shape", "check_same_keys"]
 
 
-class Layer:
-    """A function with parameters that remembers its last call, so that it can go backward.
+class Container(Layer):
+    """A layer made of layers, each with a name.
 
-    Attributes
+    Its parameters and buffers are those of the layers, with the layer's name in front:
+    ``"body.w"``. A subclass implements `forward`, `backward` and `_output_shape`.
+
+    Parameters
     ----------
-    params : dict of str to array
-        What is learned. Assign a whole dict to update it.
-    grads : dict of str to array
-        Gradients from the last `backward`, with the keys of ``params``; empty before.
-    training : bool
-        True while training, False in evaluation. Layers that behave alike ignore it.
-
-    Notes
-    -----
-    A subclass implements `_forward`, which returns ``(y, cache)``, and `_backward`, which takes
-    ``(dy, cache)`` and returns ``(dx, grads)``.
+    **layers : Layer
     """
 
-    def __init__(self) -> None:
-        self.training = True
-        self._params: dict[str, Array] = {}
-        self._grads: dict[str, Array] = {}
-        self._cache: Any = None
+    def __init__(self, **layers: Layer) -> None:
+        super().__init__()
+        for name, layer in layers.items():
+            if not isinstance(layer, Layer):
+                raise TypeError(
+                    f"{type(self).__name__}: layer {name} must be a Layer, got "
+                    f"{type(layer).__name__}."
+                )
+        self.children = layers
+        inside = [id(layer) for layer in self._all_layers()]
+        if len(set(inside)) < len(inside):
+            raise ValueError(
+                f"{type(self).__name__}: a layer may appear only once. Its memory of the last "
+                f"call would be overwritten: make a second one."
+            )
 
     @property
     def params(self) -> dict[str, Array]:
-        """The parameters by name."""
-        return dict(self._params)
+        """The parameters of all layers: ``"<name of the layer>.<name>"``."""
+        return {f"{child}.{name}": value for child, layer in self.children.items()
+                for name, value in layer.params.items()}
 
     @params.setter
     def params(self, values: Mapping[str, Array]) -> None:
         check_same_keys(type(self).__name__, self.params, values)
-        self._params = dict(values)
+        self._assign_params(values, "")
+
+    @property
+    def buffers(self) -> dict[str, Array]:
+        """The buffers of all layers: ``"<name of the layer>.<name>"``."""
+        return {f"{child}.{name}": value for child, layer in self.children.items()
+                for name, value in layer.buffers.items()}
 
     @property
     def grads(self) -> dict[str, Array]:
-        """The gradients of the last `backward` by name of the parameter."""
-        return dict(self._grads)
+        """The gradients of all layers, with the keys of `params`; empty before `backward`."""
+        return {f"{child}.{name}": value for child, layer in self.children.items()
+                for name, value in layer.grads.items()}
 
-    def forward(self, x: Array) -> Array:
-        """Compute the output and remember what `backward` needs."""
-        y, self._cache = self._forward(x)
-        return y
+    def backward_params(self, dy: Array) -> None:
+        """Compute the gradients of the parameters; see `Layer.backward_params`."""
+        self.backward(dy)
 
-    def backward(self, dy: Array) -> Array:
-        """Compute ``dx`` from ``dy`` for the last `forward`, and the gradients of the parameters.
-
-        Raises
-        ------
-        ValueError
-            If there was no `forward`.
-        """
-        if self._cache is None:
-            raise ValueError(f"{type(self).__name__}.backward: call forward first.")
-        dx, self._grads = self._backward(dy, self._cache)
-        return dx
-
-    def train(self: Self) -> Self:
-        """Switch to training and return the layer."""
-        self._set_training(True)
-        return self
-
-    def eval(self: Self) -> Self:
-        """Switch to evaluation and return the layer."""
-        self._set_training(False)
-        return self
-
-    def __call__(self, x: Array) -> Array:
-        """Compute `forward`."""
-        return self.forward(x)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._describe()})"
-
-    def _describe(self) -> str:
-        return ", ".join(f"{k}: {format_shape(p.shape)}" for k, p in self._params.items())
+    def _all_layers(self) -> Iterator[Layer]:
+        for layer in self.children.values():
+            yield layer
+            if isinstance(layer, Container):
+                yield from layer._all_layers()
 
     def _set_training(self, training: bool) -> None:
-        self.training = training
+        super()._set_training(training)
+        for layer in self.children.values():
+            layer._set_training(training)
 
-    def _forward(self, x: Array) -> tuple[Array, Any]:
-        raise TypeError(f"{type(self).__name__} must define _forward.")
+    def _assign_params(self, values: Mapping[str, Array], prefix: str) -> None:
+        for name, layer in self.children.items():
+            layer._assign_params(values, f"{prefix}{name}.")
 
-    def _backward(self, dy: Array, cache: Any) -> tuple[Array, dict[str, Array]]:
-        raise TypeError(f"{type(self).__name__} must define _backward.")
+    def _assign_buffers(self, values: Mapping[str, Array], prefix: str) -> None:
+        for name, layer in self.children.items():
+            layer._assign_buffers(values, f"{prefix}{name}.")
+
+    def _inputs(self, shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
+        """For each layer its name and the shape of its input; all get the same by default."""
+        for name, layer in self.children.items():
+            yield name, layer, shape
+
+    def _multiply_adds(self, shape: Shape) -> int:
+        return sum(layer._multiply_adds(given) for _, layer, given in self._inputs(shape))
+
+    def _summary_rows(self, name: str, shape: Shape) -> list[SummaryRow]:
+        output = self._output_shape(f"{type(self).__name__}.summary", shape)
+        # The outermost container is the table itself.
+        rows = [SummaryRow(name, type(self).__name__, output, None, None)] if name else []
+        for child, layer, given in self._inputs(shape):
+            rows += layer._summary_rows(f"{name}.{child}" if name else child, given)
+        return rows
+
+    def _describe(self) -> str:
+        return ", ".join(f"{name}={layer!r}" for name, layer in self.children.items())
 
 
-class Chain(Layer):
+class Chain(Container):
     """Layers one after the other, itself a layer.
 
     Its parameters are those of the layers, with the layer's number in front: ``"0.w"``.
@@ -110,18 +116,7 @@ class Chain(Layer):
     """
 
     def __init__(self, *layers: Layer) -> None:
-        super().__init__()
-        for place, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                raise TypeError(
-                    f"{type(self).__name__}: layer {place} must be a Layer, got "
-                    f"{type(layer).__name__}."
-                )
-        if len({id(layer) for layer in layers}) < len(layers):
-            raise ValueError(
-                f"{type(self).__name__}: a layer may appear only once. Its memory of the last "
-                f"call would be overwritten: make a second one."
-            )
+        super().__init__(**{str(place): layer for place, layer in enumerate(layers)})
         self.layers = layers
 
     def __iter__(self) -> Iterator[Layer]:
@@ -132,30 +127,6 @@ class Chain(Layer):
 
     def __getitem__(self, place: int) -> Layer:
         return self.layers[place]
-
-    @property
-    def params(self) -> dict[str, Array]:
-        """The parameters of all layers: ``"<number of the layer>.<name>"``."""
-        return {
-            f"{place}.{name}": value
-            for place, layer in enumerate(self.layers)
-            for name, value in layer.params.items()
-        }
-
-    @params.setter
-    def params(self, values: Mapping[str, Array]) -> None:
-        check_same_keys(type(self).__name__, self.params, values)
-        for place, layer in enumerate(self.layers):
-            layer.params = {name: values[f"{place}.{name}"] for name in layer.params}
-
-    @property
-    def grads(self) -> dict[str, Array]:
-        """The gradients of all layers, with the keys of `params`; empty before `backward`."""
-        return {
-            f"{place}.{name}": value
-            for place, layer in enumerate(self.layers)
-            for name, value in layer.grads.items()
-        }
 
     def forward(self, x: Array) -> Array:
         """Pass ``x`` through the layers in order."""
@@ -169,24 +140,26 @@ class Chain(Layer):
             dy = layer.backward(dy)
         return dy
 
-    def _set_training(self, training: bool) -> None:
-        super()._set_training(training)
-        for layer in self.layers:
-            layer._set_training(training)
+    def backward_params(self, dy: Array) -> None:
+        """Pass ``dy`` back as far as there are parameters; see `Layer.backward_params`."""
+        learning = [place for place, layer in enumerate(self.layers) if layer.params]
+        for layer in reversed(self.layers[learning[0] + 1 :] if learning else ()):
+            dy = layer.backward(dy)
+        if learning:
+            self.layers[learning[0]].backward_params(dy)
+
+    def _inputs(self, shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
+        for name, layer in self.children.items():
+            yield name, layer, shape
+            shape = layer._output_shape(f"{type(layer).__name__}.output_shape", shape)
+
+    def _output_shape(self, caller: str, shape: Shape) -> Shape:
+        for name, layer in self.children.items():
+            # The place matters where a model has ten layers of a kind.
+            shape = layer._output_shape(f"{caller}: layer {name}, {type(layer).__name__}", shape)
+        return shape
 
     def _describe(self) -> str:
         return ", ".join(map(repr, self.layers))
 
 
-def check_same_keys(caller: str, params: Mapping[str, Array], values: Mapping[str, Array]) -> None:
-    """Require new values for exactly the parameters there are, of the same shapes."""
-    if params.keys() != values.keys():
-        raise ValueError(
-            f"{caller}.params: the keys must be {sorted(params)}, got {sorted(values)}."
-        )
-    for name, value in values.items():
-        if tuple(value.shape) != tuple(params[name].shape):
-            raise ShapeError(
-                f"{caller}.params: {name} must have shape {format_shape(params[name].shape)}, "
-                f"got {format_shape(value.shape)}."
-            )

@@ -1,7 +1,14 @@
 """Running the contract's cases against any implementation: compare, diagnose, score."""
 
 # These register drivers and judges that case tables name.
-from nnlib.checks import array_checks, gate_judges, split_judges
+from nnlib.checks import (
+    array_checks,
+    gate_judges,
+    layer_drivers,
+    split_judges,
+    train_drivers,
+    tuning_drivers,
+)
 from nnlib.checks.api import check, check_all, grade, score
 from nnlib.checks.report import Report, Row
 
@@ -13,6 +20,9 @@ __all__ = [
     "check_all",
     "gate_judges",
     "grade",
+    "layer_drivers",
     "score",
     "split_judges",
+    "train_drivers",
+    "tuning_drivers",
 ]

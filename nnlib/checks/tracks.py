@@ -1,7 +1,9 @@
 """Moving data between the case tables (NumPy) and the track under test."""
 
+import contextlib
+import contextvars
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -23,20 +25,33 @@ def reference(track: str) -> ModuleType:
     raise ValueError(f'reference: track must be "numpy" or "torch", got {track!r}.')
 
 
+_DEVICE = contextvars.ContextVar("_DEVICE", default="cpu")
+
+
+@contextlib.contextmanager
+def on_device(device: str) -> Iterator[None]:
+    """Let `to_track` put tensors and generators on ``device`` for as long as this lasts."""
+    token = _DEVICE.set(device)
+    try:
+        yield
+    finally:
+        _DEVICE.reset(token)
+
+
 def to_track(value: Any, track: str) -> Any:
     """Copy ``value`` for one call: fresh arrays (tensors for PyTorch), fresh generators."""
     if isinstance(value, Rng):
         if track == "torch":
             import torch
 
-            return torch.Generator().manual_seed(value.seed)
+            return torch.Generator(_DEVICE.get()).manual_seed(value.seed)
         return np.random.default_rng(value.seed)
     if isinstance(value, np.ndarray):
         if track == "torch":
             import torch
 
             # ascontiguousarray because torch has no negative strides; 0-d arrays keep their rank.
-            return torch.from_numpy(np.array(value, order="C"))
+            return torch.from_numpy(np.array(value, order="C")).to(_DEVICE.get())
         return value.copy()
     if isinstance(value, tuple):
         items = [to_track(item, track) for item in value]

@@ -1,12 +1,13 @@
-"""Argument checks shared by the data functions: each raises in the words of the course."""
+"""What the data functions share: argument checks in the words of the course, and labels."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
-from nnlib.errors import DtypeError, ShapeError
+from nnlib.errors import DtypeError, ShapeError, check_count
 
 
 def require_rng(caller: str, rng: Any) -> None:
@@ -55,3 +56,46 @@ def require_same_length(caller: str, x: Any, y: Any) -> int:
             "Rows are examples: did you slice or transpose only one of them?"
         )
     return n
+
+
+def check_start(caller: str, rng: Any, n: Any) -> None:
+    """Check the two arguments that every generator has.
+
+    Examples
+    --------
+    >>> check_start("make_moons", np.random.default_rng(0), 10)
+    """
+    require_rng(caller, rng)
+    check_count(caller, "n", n, minimum=1)
+
+
+def check_dtype(caller: str, dtype: DTypeLike, choices: tuple[str, ...]) -> np.dtype[Any]:
+    """Return the dtype; raise DtypeError unless it is one of `choices`.
+
+    Examples
+    --------
+    >>> check_dtype("make_glyphs", np.float32, ("float32", "float64"))
+    dtype('float32')
+    """
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found is None or found.name not in choices:
+        *most, last = choices
+        raise DtypeError(
+            f"{caller}: dtype must be {', '.join(most)} or {last}, got {dtype!r}. "
+            f"Convert the arrays afterwards if you need another one."
+        )
+    return found
+
+
+def balanced_labels(rng: np.random.Generator, n: int, classes: int) -> NDArray[np.int64]:
+    """Return labels 0..classes-1 in random order, each as often as the others or once more.
+
+    Examples
+    --------
+    >>> np.bincount(balanced_labels(np.random.default_rng(0), 10, 3)).tolist()
+    [4, 3, 3]
+    """
+    return rng.permutation(np.arange(n, dtype=np.int64) % classes)

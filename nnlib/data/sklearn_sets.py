@@ -7,54 +7,11 @@ NumPy alone.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Dataset:
-    """A data set in memory.
-
-    Attributes
-    ----------
-    name : str
-    x : ndarray of float64, shape (n, d)
-        Features, examples in rows, in the units of the source.
-    y : ndarray
-        int64 class labels of shape (n,), or float64 targets of shape (n, 1) for regression: the
-        shape that a network with one output produces.
-    feature_names : tuple of str, length d
-    class_names : tuple of str, length c
-        ``class_names[y[i]]`` names the class of example i. Empty for regression.
-    description : str
-        One paragraph: what was measured, where it comes from.
-    images : ndarray of float64, shape (n, 1, h, w), or None
-        The same features as single-channel images (NCHW), where the examples are images.
-
-    Examples
-    --------
-    >>> d = Dataset("two", np.zeros((2, 1)), np.array([0, 1]), ("size",), ("no", "yes"), "Made up.")
-    >>> d
-    Dataset(two: x (2, 1) float64, y (2,) int64, 2 classes)
-    """
-
-    name: str
-    x: NDArray[np.float64]
-    y: NDArray[Any]
-    feature_names: tuple[str, ...]
-    class_names: tuple[str, ...]
-    description: str
-    images: NDArray[np.float64] | None = None
-
-    def __repr__(self) -> str:
-        kind = f"{len(self.class_names)} classes" if self.class_names else "regression"
-        return (
-            f"Dataset({self.name}: x {self.x.shape} {self.x.dtype}, "
-            f"y {self.y.shape} {self.y.dtype}, {kind})"
-        )
+from nnlib.data.dataset import Dataset
 
 
 def load_digits() -> Dataset:

@@ -7,12 +7,10 @@ regression targets are float64 of shape (n, 1).
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nnlib.data._checks import require_rng
+from nnlib.data._checks import balanced_labels, check_start
 from nnlib.errors import ShapeError, check_choice, check_count, check_number
 
 Labelled = tuple[NDArray[np.float64], NDArray[np.int64]]
@@ -58,7 +56,7 @@ def make_blobs(
     ((30, 2), [10, 10, 10])
     """
     caller = "make_blobs"
-    _start(caller, rng, n)
+    check_start(caller, rng, n)
     check_number(caller, "spread", spread, low=0)
     if np.ndim(centers) == 0:
         check_count(caller, "centers", centers, minimum=1)
@@ -72,7 +70,7 @@ def make_blobs(
                 f"{caller}: centers must be a number or have shape (classes, d), got shape "
                 f"{places.shape}. One row is one center: did you forget the outer brackets?"
             )
-    y = _balanced_labels(rng, n, len(places))
+    y = balanced_labels(rng, n, len(places))
     return places[y] + spread * rng.standard_normal((n, places.shape[1])), y
 
 
@@ -105,9 +103,9 @@ def make_moons(rng: np.random.Generator, n: int, *, noise: float = 0.1) -> Label
     >>> bool((x[y == 0, 1] >= -0.25).all())
     True
     """
-    _start("make_moons", rng, n)
+    check_start("make_moons", rng, n)
     check_number("make_moons", "noise", noise, low=0)
-    y = _balanced_labels(rng, n, 2)
+    y = balanced_labels(rng, n, 2)
     angle = rng.uniform(0.0, np.pi, size=n)
     upper = np.stack([np.cos(angle) - 0.5, np.sin(angle) - 0.25], axis=1)
     x = np.where(y[:, None] == 0, upper, -upper)
@@ -152,11 +150,11 @@ def make_spirals(
     >>> bool((np.linalg.norm(x, axis=1) <= 1.0).all()), np.unique(y).tolist()
     (True, [0, 1, 2])
     """
-    _start("make_spirals", rng, n)
+    check_start("make_spirals", rng, n)
     check_count("make_spirals", "classes", classes, minimum=1)
     check_number("make_spirals", "turns", turns, low=0)
     check_number("make_spirals", "noise", noise, low=0)
-    y = _balanced_labels(rng, n, classes)
+    y = balanced_labels(rng, n, classes)
     # The square root spreads the points evenly along the arm instead of crowding the centre.
     radius = 0.1 + 0.9 * np.sqrt(rng.uniform(size=n))
     angle = 2 * np.pi * (turns * radius + y / classes)
@@ -203,7 +201,7 @@ def make_sine(
     >>> y.shape, bool(np.allclose(y, np.sin(x)))
     ((50, 1), True)
     """
-    _start("make_sine", rng, n)
+    check_start("make_sine", rng, n)
     check_number("make_sine", "noise", noise, low=0)
     if not low < high:
         raise ValueError(
@@ -242,9 +240,9 @@ def make_xor(rng: np.random.Generator, n: int, *, noise: float = 0.2) -> Labelle
     >>> bool((y == (x[:, 0] * x[:, 1] < 0)).all())
     True
     """
-    _start("make_xor", rng, n)
+    check_start("make_xor", rng, n)
     check_number("make_xor", "noise", noise, low=0)
-    corner = _balanced_labels(rng, n, 4)
+    corner = balanced_labels(rng, n, 4)
     signs = np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
     x = signs[corner] + noise * rng.standard_normal((n, 2))
     return x, np.array(_GATES["xor"], dtype=np.int64)[corner]
@@ -306,7 +304,7 @@ def make_linearly_separable(
     True
     """
     caller = "make_linearly_separable"
-    _start(caller, rng, n)
+    check_start(caller, rng, n)
     check_number(caller, "margin", margin, low=0)
     if w is None:
         turn = rng.uniform(0.0, 2 * np.pi)
@@ -325,7 +323,7 @@ def make_linearly_separable(
             "A zero vector has no direction: no line belongs to it."
         )
     normal, offset = normal / length, float(b) / length
-    y = _balanced_labels(rng, n, 2)
+    y = balanced_labels(rng, n, 2)
     side = 2.0 * y - 1.0
     x = rng.uniform(-1.0, 1.0, size=(n, normal.size))
     distance = x @ normal + offset
@@ -366,14 +364,3 @@ def logic_gate(name: str) -> Labelled:
     check_choice("logic_gate", "name", name, tuple(_GATES))
     x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float64)
     return x, np.array(_GATES[name], dtype=np.int64)
-
-
-def _start(caller: str, rng: Any, n: Any) -> None:
-    """Check the two arguments that every generator has."""
-    require_rng(caller, rng)
-    check_count(caller, "n", n, minimum=1)
-
-
-def _balanced_labels(rng: np.random.Generator, n: int, classes: int) -> NDArray[np.int64]:
-    """Labels 0..classes-1 in random order, each as often as the others or once more."""
-    return rng.permutation(np.arange(n, dtype=np.int64) % classes)

@@ -1,28 +1,49 @@
 """Layers as objects: each holds its parameters and calls the functions of this track."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nnlib.errors import check_count
-from nnlib.layer import Layer
+from nnlib.errors import check_count, check_shape
+from nnlib.layer import Layer, Shape
+from nnlib.layer_summary import require_last
 from nnlib.numpy_track import activations, dense
 from nnlib.numpy_track._types import Array
 from nnlib.numpy_track.init import init_params
+from nnlib.numpy_track.layers_attention import Attention
+from nnlib.numpy_track.layers_composite import Residual, Sequential
+from nnlib.numpy_track.layers_images import AvgPool2d, Conv2d, GlobalAvgPool2d, MaxPool2d
+from nnlib.numpy_track.layers_normalization import BatchNorm, Dropout, LayerNorm
+from nnlib.numpy_track.layers_sequences import GRU, LSTM, RNN, Embedding
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
+    "Attention",
+    "AvgPool2d",
+    "BatchNorm",
+    "Conv2d",
+    "Dropout",
+    "Embedding",
     "Flatten",
+    "GlobalAvgPool2d",
     "Identity",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "MaxPool2d",
     "ReLU",
+    "Residual",
+    "Sequential",
     "SiLU",
     "Sigmoid",
     "Softmax",
@@ -43,6 +64,10 @@ class Linear(Layer):
         See `init_params`.
     bias : bool
     dtype : dtype of the parameters
+
+    Notes
+    -----
+    Of an input with more axes, ``(n, t, d_in)``, every row along the last one is mapped alike.
 
     Examples
     --------
@@ -70,11 +95,36 @@ class Linear(Layer):
         self._params = {"w": w, "b": b} if bias else {"w": w}
 
     def _forward(self, x: Array) -> tuple[Array, Any]:
-        return dense.linear_forward(x, self._params["w"], self._params.get("b"))
+        # A list has no shape; linear_forward says what is wrong with it.
+        leading = tuple(getattr(x, "shape", ()))[:-1]
+        rows = x.reshape(math.prod(leading), x.shape[-1]) if len(leading) > 1 else x
+        y, cache = dense.linear_forward(rows, self._params["w"], self._params.get("b"))
+        return (y.reshape(*leading, y.shape[-1]) if len(leading) > 1 else y), (leading, cache)
 
-    def _backward(self, dy: Array, cache: Any) -> tuple[Array, dict[str, Array]]:
-        dx, dw, db = dense.linear_backward(dy, cache)
+    def _backward(
+        self, dy: Array, cache: Any, *, input_grad: bool = True
+    ) -> tuple[Array, dict[str, Array]]:
+        leading, cache = cache
+        d_in, d_out = self._params["w"].shape
+        if len(leading) > 1:
+            check_shape("Linear.backward", "dy", dy, (*leading, d_out))
+            dy = dy.reshape(math.prod(leading), d_out)
+        dx, dw, db = dense.linear_backward(dy, cache, input_grad=input_grad)
+        if len(leading) > 1 and input_grad:
+            dx = dx.reshape(*leading, d_in)
         return dx, {"w": dw} if db is None else {"w": dw, "b": db}
+
+    def _param_grads(self, dy: Array, cache: Any) -> dict[str, Array]:
+        return self._backward(dy, cache, input_grad=False)[1]
+
+    def _output_shape(self, caller: str, shape: Shape) -> Shape:
+        d_in, d_out = self._params["w"].shape
+        hint = "Does a Flatten belong in front?" if math.prod(shape) == d_in else ""
+        require_last(caller, shape, d_in, hint)
+        return (*shape[:-1], d_out)
+
+    def _multiply_adds(self, shape: Shape) -> int:
+        return math.prod(shape[:-1]) * math.prod(self._params["w"].shape)
 
 
 class Activation(Layer):
@@ -109,6 +159,9 @@ class Activation(Layer):
 
     def _backward(self, dy: Array, cache: Any) -> tuple[Array, dict[str, Array]]:
         return self._functions[1](dy, cache), {}
+
+    def _output_shape(self, caller: str, shape: Shape) -> Shape:
+        return shape
 
     def _describe(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self._options.items())
@@ -209,3 +262,6 @@ class Flatten(Activation):
 
     def __init__(self) -> None:
         super().__init__(dense.flatten_forward, dense.flatten_backward)
+
+    def _output_shape(self, caller: str, shape: Shape) -> Shape:
+        return (math.prod(shape),)

@@ -17,7 +17,6 @@ from nnlib.errors import (
     check_shape,
 )
 from nnlib.numpy_track._types import Array
-from nnlib.numpy_track.softmax import log_softmax_forward
 
 __all__ = ["mse", "softmax_cross_entropy"]
 
@@ -101,8 +100,10 @@ def softmax_cross_entropy(
 
     Notes
     -----
-    The logarithm of the softmax is formed directly (`log_softmax_forward`), so a class whose
-    probability rounds to 0 costs a finite amount.
+    The logarithm of the softmax is formed directly, as in `log_softmax_forward`, so a class
+    whose probability rounds to 0 costs a finite amount. Scores, exponentials, probabilities and
+    gradient follow each other in one array, and no one-hot target is built: with many classes
+    the time goes into moving memory.
 
     References
     ----------
@@ -125,12 +126,23 @@ def softmax_cross_entropy(
         raise ShapeError(f"{caller}: logits must have at least one column, got shape ({n}, 0).")
     check_labels(caller, labels, k, n=n)
 
-    smoothing = float(label_smoothing)
-    target = np.full_like(logits, smoothing / k)
-    target[np.arange(n), labels] += 1 - smoothing
-    log_p, _ = log_softmax_forward(logits, axis=1)
-    loss = -(target * log_p).sum(axis=1)
-    return _reduce(caller, loss, np.exp(log_p) - target, reduction)
+    rows, smoothing = np.arange(n), float(label_smoothing)
+    # log p = shifted - log(sum(exp(shifted))); the largest entry of a row becomes 0.
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    loss = -(1 - smoothing) * shifted[rows, labels]
+    if smoothing:
+        loss -= smoothing * shifted.mean(axis=1)
+    p = np.exp(shifted, out=shifted)
+    total = p.sum(axis=1, keepdims=True)
+    loss += np.log(total[:, 0])
+    # One pass divides by the sum, and by n for the mean.
+    weight = 1 / n if reduction == "mean" and n > 0 else 1.0
+    p *= weight / total
+    p[rows, labels] -= weight * (1 - smoothing)
+    if smoothing:
+        p -= weight * smoothing / k
+    loss, _ = _reduce(caller, loss, loss, reduction)
+    return loss, p
 
 
 def _reduce(caller: str, loss: Array, gradient: Array, reduction: str) -> tuple[Array, Array]:

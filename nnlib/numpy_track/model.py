@@ -1,4 +1,8 @@
-"""Models: layers put together."""
+"""Models: layers put together.
+
+A model is a layer too. It can be trained with `Sequential.fit`, written with ``save(path)``, read
+with ``load(path)``, and described with ``print(model.summary(input_shape))``.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -7,35 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nnlib.errors import ShapeError
-from nnlib.layer import Chain, Layer
-from nnlib.numpy_track.layers import Linear, ReLU
+from nnlib.numpy_track.layers import Layer, Linear, ReLU, Residual, Sequential
 
-__all__ = ["Sequential", "mlp"]
-
-
-class Sequential(Chain):
-    """Layers one after the other; ``params`` and ``grads`` have keys such as ``"0.w"``.
-
-    Parameters
-    ----------
-    *layers : Layer
-
-    Examples
-    --------
-    One step of gradient descent on random data:
-
-    >>> from nnlib.numpy_track import sgd_init, sgd_update, softmax_cross_entropy
-    >>> rng = np.random.default_rng(0)
-    >>> model = Sequential(Linear(4, 8, rng=rng), ReLU(), Linear(8, 3, rng=rng))
-    >>> x, labels = rng.normal(size=(10, 4)), rng.integers(3, size=10)
-    >>> state = sgd_init(model.params)
-    >>> before, dlogits = softmax_cross_entropy(model(x), labels)
-    >>> dx = model.backward(dlogits)
-    >>> model.params, state = sgd_update(model.params, model.grads, state, learning_rate=0.1)
-    >>> after, _ = softmax_cross_entropy(model(x), labels)
-    >>> bool(after < before)
-    True
-    """
+__all__ = ["Residual", "Sequential", "mlp"]
 
 
 def mlp(

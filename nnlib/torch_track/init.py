@@ -312,7 +312,7 @@ def he_normal(
     return normal(rng, shape, std=std, dtype=dtype)
 
 
-_SCHEMES: dict[str, Callable[..., Tensor]] = {
+SCHEMES: dict[str, Callable[..., Tensor]] = {
     "he": he_normal,
     "xavier": xavier_uniform,
     "zeros": zeros,
@@ -364,7 +364,7 @@ def init_params(
     >>> [(tuple(w.shape), tuple(b.shape)) for w, b in params]
     [((4, 3), (3,)), ((3, 2), (2,))]
     """
-    check_choice("init_params", "scheme", scheme, tuple(_SCHEMES))
+    check_choice("init_params", "scheme", scheme, tuple(SCHEMES))
     if len(sizes) < 2:
         raise ShapeError(
             f"init_params: sizes must hold at least inputs and outputs, got {list(sizes)}."
@@ -372,7 +372,7 @@ def init_params(
     for size in sizes:
         check_count("init_params", "each of sizes", size, minimum=1)
     return [
-        (_SCHEMES[scheme](rng, (d_in, d_out), dtype=dtype), zeros(rng, (d_out,), dtype=dtype))
+        (SCHEMES[scheme](rng, (d_in, d_out), dtype=dtype), zeros(rng, (d_out,), dtype=dtype))
         for d_in, d_out in itertools.pairwise(sizes)
     ]
 

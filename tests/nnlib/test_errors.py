@@ -13,6 +13,7 @@ import nnlib.torch_track
 from nnlib import errors
 from nnlib.contract import operations
 from nnlib.errors import DtypeError, ShapeError
+from nnlib.numpy_track import activations
 
 TRACKS = {"numpy": nnlib.numpy_track, "torch": nnlib.torch_track}
 LIBRARIES: dict[str, Callable[[Any], Any]] = {"numpy": np.asarray, "torch": torch.as_tensor}
@@ -84,6 +85,14 @@ FAILURES = {
                         "f: labels must lie from 0 to 2, got 5. Classes are counted from 0."),
     "negative label": (lambda a: errors.check_labels("f", a(np.array([-1, 5])), 3), ValueError,
                        "f: labels must lie from 0 to 2, got -1."),
+    "id list": (lambda a: errors.check_indices("f", "ids", [0, 1], 2), DtypeError,
+                "f: ids must be an array, got list."),
+    "float ids": (lambda a: errors.check_indices("f", "ids", a(F64), 2), DtypeError,
+                  "f: ids must hold integers, got float64."),
+    "id too large": (lambda a: errors.check_indices("f", "ids", a(np.array([[0, 2]])), 2, "Why."),
+                     ValueError, "f: ids must lie from 0 to 1, got 2. Why."),
+    "negative id": (lambda a: errors.check_indices("f", "ids", a(np.array(-3)), 2), ValueError,
+                    "f: ids must lie from 0 to 1, got -3."),
     "params as a list": (lambda a: errors.check_params("f", [a(F64)]), DtypeError,
                          "f: params must be a dict of arrays, got list."),
     "no params": (lambda a: errors.check_params("f", {}), ValueError,
@@ -131,6 +140,9 @@ NUMBERS = {
                       "f: mode must be 'a', got None."),
     "unhashable choice": (lambda: errors.check_choice("f", "mode", ["a"], ("a",)), ValueError,
                           "got ['a']."),
+    "flag": (lambda: errors.check_flag("f", "training", 1), DtypeError,
+             "f: training must be True or False, got 1."),
+    "flag as text": (lambda: errors.check_flag("f", "training", "no"), DtypeError, "got 'no'."),
     "text": (lambda: errors.check_number("f", "p", "1"), DtypeError,
              "f: p must be a finite number, got '1' of type str."),
     "bool": (lambda: errors.check_number("f", "p", True, low=0), DtypeError,
@@ -169,14 +181,18 @@ def test_good_input_passes(library: str) -> None:
     errors.check_axis("f", a(F64), np.int64(-2))
     errors.check_labels("f", a(np.array([0, 2])), 3, n=2)
     errors.check_labels("f", a(np.zeros(0, int)), 3)
+    errors.check_indices("f", "ids", a(np.array([[0, 2], [1, 0]])), 3)
+    errors.check_indices("f", "ids", a(np.zeros((0, 2), int)), 0)
+    for flag in (True, False, np.True_):
+        errors.check_flag("f", "training", flag)
     errors.check_grads("f", {"w": a(F64)}, {"w": a(F64)})
     errors.check_number("f", "p", np.float32(0.5), above=0, high=1)
     errors.check_count("f", "n", np.int32(3), minimum=3)
     assert errors.size_of(a(F64)) == 6
 
 
-BACKWARDS = sorted(name for name in nnlib.numpy_track.__all__
-                   if name.endswith("_backward") and name != "mlp_backward")
+BACKWARDS = sorted(name for name in [*activations.__all__, "linear_backward", "flatten_backward"]
+                   if name.endswith("_backward"))
 
 
 @pytest.mark.parametrize("track", TRACKS)

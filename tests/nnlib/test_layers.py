@@ -1,5 +1,9 @@
 """Layer objects and models in both tracks."""
 
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,7 +87,28 @@ def test_layers_without_parameters_equal_their_functions(track: Track, name: str
 
 
 def test_every_layer_is_tested(track: Track) -> None:
-    assert set(track.layers.__all__) == {*ACTIVATIONS, "Linear", "Layer", "Activation"}
+    from test_layers_backward import CASES
+
+    tested = {kind.split()[0] for kind in CASES}
+    assert set(track.layers.__all__) == {
+        *ACTIVATIONS, *tested, "Layer", "Activation", "Sequential"}
+
+
+def test_linear_maps_every_row_of_more_axes(track: Track) -> None:
+    layer = track.layers.Linear(4, 3, rng=track.rng())
+    x, dy = track.array(X.reshape(2, 3, 4)), track.array(DY.reshape(2, 3, 3))
+    y, dx, grads = layer(x), layer.backward(dy), layer.grads
+    assert (y.reshape(6, 3) == layer(track.array(X))).all()
+    assert (dx.reshape(6, 4) == layer.backward(track.array(DY))).all()
+    assert all((grads[name] == layer.grads[name]).all() for name in ("w", "b"))
+    empty = layer(x[:0])
+    assert tuple(empty.shape) == (0, 3, 3)
+    assert tuple(layer.backward(empty).shape) == (0, 3, 4)
+    layer(x)
+    with pytest.raises(ShapeError, match=r"Linear.backward: dy must have shape \(2, 3, 3\), got"):
+        layer.backward(track.array(DY))
+    with pytest.raises(TypeError, match="linear_forward: x must be an array, got list"):
+        layer([[1.0] * 4])
 
 
 def test_mlp_equals_the_functions(track: Track) -> None:
@@ -168,6 +193,8 @@ def test_bad_use_is_refused(track: Track) -> None:
         Sequential(layer, track.ops.relu_forward)
     with pytest.raises(ValueError, match="Sequential: a layer may appear only once"):
         Sequential(layer, layer)
+    with pytest.raises(ValueError, match="Sequential: a layer may appear only once"):
+        Sequential(layer, Sequential(layer))
     with pytest.raises(ShapeError, match="mlp: sizes must hold at least inputs and outputs"):
         track.model.mlp(track.rng(), (4,))
     with pytest.raises(ValueError, match="Linear: d_in must be an integer >= 1, got 0"):
@@ -181,3 +208,41 @@ def test_a_subclass_must_say_what_it_computes() -> None:
         Layer()(X)
     with pytest.raises(TypeError, match="Layer must define _backward"):
         Layer()._backward(X, None)
+    with pytest.raises(TypeError, match="Layer must define _output_shape"):
+        Layer().summary((3,))
+
+
+def test_the_layers_of_the_torch_track_know_neither_numpy_nor_autograd() -> None:
+    files = sorted(Path(nnlib.torch_track.__file__).parent.glob("layers*.py"))
+    foreign = re.compile(r"\bnumpy\b|\bnp\.|autograd|requires_grad|functional|\.cpu\(")
+    assert len(files) >= 6
+    for file in files:
+        assert not foreign.search(file.read_text(encoding="utf-8")), file
+
+
+def test_both_tracks_have_the_same_layers_with_the_same_arguments() -> None:
+    numpy, torch_ = nnlib.numpy_track.layers, nnlib.torch_track.layers
+    assert numpy.__all__ == torch_.__all__
+    for name in numpy.__all__:
+        ours, other = (list(inspect.signature(getattr(track, name)).parameters)
+                       for track in (numpy, torch_))
+        assert ours == [argument for argument in other if argument != "device"], name
+
+
+REPR: dict[str, Callable[[Any, Any], Any]] = {
+    "Conv2d(w: (2, 1, 3, 3), b: (2,))": lambda L, r: L.Conv2d(1, 2, 3, rng=r),
+    "Conv2d(w: (4, 1, 3, 2), stride=(2, 1), padding=(1, 1), groups=2)": lambda L, r: L.Conv2d(
+        2, 4, (3, 2), stride=(2, 1), padding=1, groups=2, bias=False, rng=r),
+    "MaxPool2d(kernel_size=(2, 2))": lambda L, r: L.MaxPool2d(2),
+    "AvgPool2d(kernel_size=(3, 3), stride=(2, 2), padding=(1, 1))": lambda L, r: L.AvgPool2d(
+        3, stride=2, padding=1),
+    "Attention(w_qkv: (4, 12), w_o: (4, 4), num_heads=2, causal=True)": lambda L, r: L.Attention(
+        4, 2, causal=True, bias=False, rng=r),
+    "LeakyReLU(negative_slope=0.2)": lambda L, r: L.LeakyReLU(negative_slope=0.2),
+    "Residual(body=ReLU(), shortcut=Tanh())": lambda L, r: L.Residual(L.ReLU(), L.Tanh()),
+}
+
+
+@pytest.mark.parametrize("text", REPR)
+def test_a_layer_says_what_it_is(track: Track, text: str) -> None:
+    assert repr(REPR[text](track.layers, track.rng())) == text

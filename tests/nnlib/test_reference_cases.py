@@ -9,7 +9,10 @@ from nnlib.checks.run import Result, draw_cases, expect, run_cases
 from nnlib.checks.tracks import reference
 from nnlib.contract import Case, Operation, operations
 
-TOPICS = ("activations", "dense", "losses", "init", "optim", "gradcheck", "engine")
+TOPICS = ("activations", "dense", "losses", "init", "optim", "gradcheck", "engine",
+          "losses_more", "schedules", "regularization", "train", "tuning",
+          "normalization", "dropout", "embedding", "recurrent", "attention",
+          "convolution", "pooling")
 MINE = [op for op in operations()
         if getattr(op.make_cases, "__module__", "").rsplit(".", 1)[-1] in TOPICS]
 BOTH = [(op, track) for op in MINE for track in op.tracks]
@@ -77,8 +80,8 @@ def arrays(case: Case) -> list[np.ndarray]:
 @pytest.mark.parametrize("operation", [
     op for op in MINE
     if op.name not in ("fans", "init_params", "zeros", "topological_order", "sgd_init",
-                       "count_parameters", "relative_error")
-    and op.chapter != "07-initialization"], ids=label)
+                       "count_parameters", "relative_error", "output_size", "receptive_field")
+    and op.chapter not in ("07-initialization", "09-schedules", "12-tuning")], ids=label)
 def test_generated_data_vary(operation: Operation) -> None:
     one, other = (operation.make_cases(np.random.default_rng(seed)) for seed in (1, 2))
     for first, second in zip(one, other, strict=True):
