@@ -15,7 +15,7 @@ export PYTHONUTF8 := 1
 test: export OMP_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup system course book exercises class grade test lint bench serve pins clean
+.PHONY: help setup system course book exercises class grade test lint coverage bench serve pins clean
 
 help: ## list the targets
 	@printf 'Usage: make TARGET\n\n'
@@ -66,6 +66,12 @@ test: setup system lint book ## the whole suite
 	$(call say,tests)
 	@$(BIN)/nncourse release --check
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+coverage: setup ## run the tests of nnlib and show which of its lines they miss
+	$(call say,coverage: about three minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m coverage run --source=nnlib -m pytest -q -p no:cacheprovider \
+	  tests/nnlib tests/course/test_exercises.py tests/course/test_ch00.py tests/course/test_ch01.py tests/course/test_ch05.py
+	@$(BIN)/python -m coverage report --skip-covered --fail-under=98
 
 bench: setup ## measure: nnlib beside PyTorch and NumPy peers, and the wait for a verdict
 	$(call say,benchmarks: about three minutes; close other programs)
