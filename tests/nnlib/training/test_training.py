@@ -359,13 +359,13 @@ def test_digits_in_seconds(track: Track, dtype: str) -> None:
     x, y = (digits.x[order] / 16).astype(dtype), digits.y[order]
     train, test = slice(0, 1437), slice(1437, None)
     model = track.model.mlp(track.rng(0), (64, 128, 10), dtype=kind)
-    started = time.perf_counter()
+    started = time.process_time()
     history = track.ops.fit(
         model, track.array(x[train]), track.array(y[train]), epochs=15, batch_size=32,
         loss=track.ops.softmax_cross_entropy, optimizer="adam", learning_rate=3e-3,
         rng=track.rng(1), metrics={"accuracy": track.ops.accuracy},
     )
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     found = track.ops.evaluate(model, track.array(x[test]), track.array(y[test]),
                                loss=track.ops.softmax_cross_entropy,
                                metrics={"accuracy": track.ops.accuracy})
