@@ -202,3 +202,26 @@ def test_a_namespace_is_checked_as_a_whole() -> None:
     reports = check_all(SimpleNamespace(linear_backward=right, something_else=3))
     assert list(reports) == ["linear_backward"]
     assert reports["linear_backward"].passed
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_a_coarse_type_buys_no_tolerance(dtype: type) -> None:
+    """Rounded away, the error of a one-sided difference must not pass for rounding."""
+
+    def one_sided(f: Any, x: Any, dy: Any, *, eps: float = 1e-6) -> Any:
+        dx = np.zeros_like(x)
+        for index in np.ndindex(x.shape):
+            moved = x.copy()
+            moved[index] += eps
+            dx[index] = np.sum((f(moved) - f(x.copy())) * dy) / eps
+        return dx.astype(dtype)
+
+    assert grade("numerical_vjp", one_sided).points_fraction == 0.0
+
+
+def test_a_right_result_rounded_to_float32_loses_only_its_type() -> None:
+    def rounded(dy: Any, cache: Any) -> LinearGrads:
+        return LinearGrads(*(None if g is None else g.astype(np.float32) for g in right(dy, cache)))
+
+    report = grade("linear_backward", rounded)
+    assert [row.label for row in report.rows if not row.passed] == ["dtype kept"]
