@@ -28,6 +28,11 @@ def reference(track: str) -> ModuleType:
 _DEVICE = contextvars.ContextVar("_DEVICE", default="cpu")
 
 
+def device() -> str:
+    """Name the device that `to_track` uses."""
+    return _DEVICE.get()
+
+
 @contextlib.contextmanager
 def on_device(device: str) -> Iterator[None]:
     """Let `to_track` put tensors and generators on ``device`` for as long as this lasts."""

@@ -132,6 +132,19 @@ class SplitIndices(NamedTuple):
     test: Array
 
 
+class ScaledBy(NamedTuple):
+    """Backward of a sum of parents times factors: ``dy`` to one gradient for each parent.
+
+    It is called like a function and, holding only numbers, can be sent like data.
+    """
+
+    factors: tuple[float, ...]
+
+    def __call__(self, dy: Array) -> tuple[Array, ...]:
+        """Return the vector-Jacobian products with ``dy``."""
+        return tuple(factor * dy for factor in self.factors)
+
+
 class PerceptronFit(NamedTuple):
     """Weights ``w (d,)`` and bias after training, and the number of updates in each epoch."""
 

@@ -1,0 +1,185 @@
+"""A handle on an engine: the trusted process that grades, one request at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from autograder.errors import CourseError
+
+LENGTH = struct.Struct("<Q")
+GRACE = 30.0
+"""Seconds beyond a notebook's limit before an engine that doesn't answer is killed."""
+
+
+class EngineDied(CourseError):  # noqa: N818 - what happened, not what is wrong
+    """The engine ended in the middle of a request."""
+
+
+def send(sock: socket.socket, message: Any) -> None:
+    """Send one JSON message."""
+    data = json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+    sock.sendall(LENGTH.pack(len(data)) + data)
+
+
+def receive(sock: socket.socket) -> Any:
+    """Wait for one JSON message; EOFError where the other side hung up."""
+    return json.loads(_exactly(sock, LENGTH.unpack(_exactly(sock, LENGTH.size))[0]))
+
+
+def _exactly(sock: socket.socket, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        part = sock.recv(min(count - len(data), 2**20))
+        if not part:
+            raise EOFError
+        data += part
+    return bytes(data)
+
+
+class Engine:
+    """Starts an engine process when it is needed, and another one where that died.
+
+    Parameters
+    ----------
+    log : Path
+        File for what the engine writes to stderr; nothing is kept where it is None.
+    path : str
+        Folder that comes first on the engine's module path (the course's root).
+
+    Examples
+    --------
+    >>> with Engine() as engine:
+    ...     engine.request({"do": "ping"})
+    {'pong': True}
+    """
+
+    def __init__(self, log: Path | None = None, path: str = "") -> None:
+        self._log = log
+        self._path = path
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the process if there is none; its imports then run beside the caller's work."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.close()
+        ours, theirs = socket.socketpair()
+        environment = {
+            **os.environ,
+            "PYTHONPATH": self._module_path(),
+            "PYTHONHASHSEED": "0",
+            "PYTHONUTF8": "1",
+            # Notebooks run side by side: more threads than cores only get in each other's way.
+            "OMP_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "MPLBACKEND": "agg",
+        }
+        environment.pop("NNCOURSE_SECRET", None)
+        with contextlib.ExitStack() as stack:
+            error: Any = subprocess.DEVNULL
+            if self._log is not None:
+                self._log.parent.mkdir(parents=True, exist_ok=True)
+                error = stack.enter_context(self._log.open("ab"))
+            self._process = subprocess.Popen(
+                # -P: modules in the working directory must not be found before the course's.
+                [sys.executable, "-P", "-m", "autograder.engine", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=error,
+                pass_fds=(theirs.fileno(),), env=environment, start_new_session=True,
+            )  # fmt: skip
+        theirs.close()
+        self._socket = ours
+
+    def request(self, message: dict[str, Any], seconds: float | None = None) -> dict[str, Any]:
+        """Send a request and wait for its answer.
+
+        Parameters
+        ----------
+        message : dict
+            What to do; see `autograder.engine`.
+        seconds : float
+            How long to wait; None waits as long as it takes.
+
+        Raises
+        ------
+        EngineDied
+            When the process ended or had to be killed. The next request starts another one.
+        CourseError
+            When the engine refused, with its reason.
+        """
+        with self._lock:
+            self.start()
+            assert self._socket is not None
+            try:
+                self._socket.settimeout(seconds)
+                send(self._socket, message)
+                answer = receive(self._socket)
+            except TimeoutError:
+                self.kill()
+                raise EngineDied(f"the grader's process gave no answer in {seconds:g} s") from None
+            except (EOFError, OSError):
+                reason = self._reason()
+                self.kill()
+                raise EngineDied(f"the grader's process died{reason}") from None
+            except BaseException:
+                self.kill()  # an answer may still come, and nobody would read it
+                raise
+        if "refused" in answer:
+            raise CourseError(str(answer["refused"]))
+        if "failed" in answer:
+            raise EngineDied(str(answer["failed"]))
+        return dict(answer)
+
+    def _module_path(self) -> str:
+        own = str(Path(__file__).resolve().parents[1])
+        return os.pathsep.join(filter(None, (self._path, own, os.environ.get("PYTHONPATH", ""))))
+
+    def _reason(self) -> str:
+        if self._process is None:
+            return ""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(2)
+            return f" (signal {-code})" if code < 0 else f" (status {code})"
+        return ""
+
+    def kill(self) -> None:
+        """End the process and everything below it, at once."""
+        process, self._process = self._process, None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def close(self) -> None:
+        """Let the process end by itself; kill it if it doesn't."""
+        process = self._process
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if process is not None:
+            limit = time.monotonic() + 2
+            while process.poll() is None and time.monotonic() < limit:
+                time.sleep(0.01)
+        self.kill()
