@@ -148,7 +148,8 @@ class Zygote:
         environment's ``lib``): the course.
     entry : str
         ``module:function`` in the library; called in each child with its connection. If the
-        module has a function ``warm``, it is called once, before any fork.
+        module has a function ``warm``, it is called once, before any fork; a function ``later``
+        is called once after the first fork, when nothing waits.
 
     Raises
     ------

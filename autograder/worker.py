@@ -245,6 +245,13 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
+def later() -> None:
+    """Load what the first use of a tensor without storage takes a second for."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.cat([torch.empty(1, device="meta")] * 2)
+
+
 def serve(sock: socket.socket, array_bytes: int = 256 * 2**20) -> None:
     """Answer the grader on this socket until it hangs up (the sandbox's entry point)."""
     student = Student(sock, array_bytes)

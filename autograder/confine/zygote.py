@@ -16,15 +16,18 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from . import linux
 from .child import HOME, UNPRIVILEGED, Entry
 from .guard import run_guard
 
+Later = Callable[[], None]
 LIBRARY = "/library"
 REQUEST = b"spawn"
 IDLE_MILLISECONDS = 500
+QUIET_MILLISECONDS = 20
 
 
 def main(control_number: int, parent: int) -> NoReturn:
@@ -40,16 +43,16 @@ def main(control_number: int, parent: int) -> NoReturn:
     control = socket.socket(fileno=control_number)
     try:
         settings = json.loads(control.recv(1 << 16))
-        entry = _prepare(settings)
+        entry, later = _prepare(settings)
     except BaseException:
         # The last lines name the error; the first ones are those of the import system.
         control.send(json.dumps({"failed": traceback.format_exc()[-8000:]}).encode())
         os._exit(1)
     control.send(json.dumps({"ready": True}).encode())
-    _serve(control, parent, entry)
+    _serve(control, parent, entry, later)
 
 
-def _prepare(settings: dict[str, Any]) -> Entry:
+def _prepare(settings: dict[str, Any]) -> tuple[Entry, Later | None]:
     # Student code's processes are forks of this one: what root could do ends here.
     if settings["drop"] and os.getuid() == 0:
         linux.become_unprivileged(UNPRIVILEGED, UNPRIVILEGED)
@@ -76,16 +79,26 @@ def _prepare(settings: dict[str, Any]) -> Entry:
     gc.collect()
     # Collections in a child would write to, and so copy, every page that it shares with this one.
     gc.freeze()
-    return entry
+    later: Later | None = getattr(module, "later", None)
+    return entry, later
 
 
-def _serve(control: socket.socket, parent: int, entry: Entry) -> NoReturn:
+def _serve(
+    control: socket.socket, parent: int, entry: Entry, later: Later | None
+) -> NoReturn:
     poll = select.poll()
     poll.register(control, select.POLLIN)
     if parent >= 0:
         poll.register(parent, select.POLLIN)
+    forked = False
     while True:
-        events = dict(poll.poll(IDLE_MILLISECONDS))
+        wait = QUIET_MILLISECONDS if forked and later is not None else IDLE_MILLISECONDS
+        events = dict(poll.poll(wait))
+        if forked and later is not None and not events:
+            # The first child is at work: a good time for what only further ones will need.
+            later()
+            later = None
+            gc.freeze()
         _reap()
         if parent in events:  # the grader's process has ended
             os._exit(0)
@@ -94,6 +107,7 @@ def _serve(control: socket.socket, parent: int, entry: Entry) -> NoReturn:
             if descriptors is None:
                 os._exit(0)
             _fork_guard(control, parent, descriptors, entry)
+            forked = True
 
 
 def _receive(control: socket.socket) -> list[int] | None:
