@@ -192,7 +192,7 @@ def execute(request: Mapping[str, Any]) -> dict[str, Any]:
     if guard is not None:
         guard.CALL_SECONDS = bounds.call_seconds + 3  # type: ignore[attr-defined]
     if not wire_errors.KNOWN_EXCEPTIONS:
-        wire_errors.KNOWN_EXCEPTIONS.update(_known_exceptions())
+        wire_errors.KNOWN_EXCEPTIONS.update(known_exceptions())
     run = Run(
         cells, lambda: CONFINEMENT.spawn(files, bounds, hidden, preload, trust), bounds,
         isolation=request.get("isolation", "split"),
@@ -202,7 +202,8 @@ def execute(request: Mapping[str, Any]) -> dict[str, Any]:
     return run.record()
 
 
-def _known_exceptions() -> dict[str, type[Exception]]:
+def known_exceptions() -> dict[str, type[Exception]]:
+    """Exception classes that keep their type when they cross, by qualified name."""
     import numpy as np
 
     found: dict[str, type[Exception]] = {

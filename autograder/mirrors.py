@@ -7,7 +7,8 @@ side keeps its own object under a common key, and every message first says which
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -157,6 +158,19 @@ class Mirrors:
         key = self._keys.get(id(obj))
         if key is not None:
             self._note(key)
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Forget what was shared within the block if it fails: the other side never heard of it."""
+        before = self._next
+        try:
+            yield
+        except BaseException:
+            for key in range(before, self._next, 2):
+                mirror = self._by_key.pop(key, None)
+                if mirror is not None:
+                    self._keys.pop(id(mirror.obj), None)
+            raise
 
     def _keep(self, key: int, obj: Any, kind: Kind) -> None:
         if len(self._by_key) > 200_000:

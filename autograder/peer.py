@@ -101,10 +101,12 @@ class Peer:
         if fresh:
             self.shared.clear()
             self.graphs.clear()
-        waiting = len(self._sent)
+        # Nothing has been sent yet: what can't be encoded is the caller's error alone.
+        header, out = self._message("ask", number, [operation, list(arguments)], fresh)
+        self._sent.append(out.sources)
         self._depth += 1
         try:
-            self._send("ask", number, [operation, list(arguments)], deadline, fresh)
+            self.channel.send(header, out.buffers, deadline)
             return self._answer(number, deadline)
         except (WireError, RecursionError) as error:
             if isinstance(error, TooSlow):
@@ -122,7 +124,7 @@ class Peer:
             raise
         finally:
             self._depth -= 1
-            del self._sent[waiting:]
+            self._sent.pop()
             if self._depth == 0:
                 self.shared.end_call()
 
@@ -190,7 +192,8 @@ class Peer:
             if self._depth > MAX_NESTING:
                 raise RecursionError("calls between the two sides are nested too deeply")
             result = function(self, *[wire.decode(item) for item in arguments])
-            self._send("reply", number, result, deadline)
+            header, out = self._message("reply", number, result)
+            self.channel.send(header, out.buffers, deadline)
         except Disconnected:
             raise
         except Exception as error:
@@ -209,18 +212,17 @@ class Peer:
 
     # --- messages ---------------------------------------------------------------------------
 
-    def _send(
-        self, kind: str, number: int, body: Any, deadline: float | None, fresh: bool = False
-    ) -> None:
+    def _message(
+        self, kind: str, number: int, body: Any, fresh: bool = False
+    ) -> tuple[dict[str, Any], Encoder]:
         out = self._encoder(reply=kind == "reply")
-        node = [body[0], out.items(body[1])] if kind == "ask" else out.encode(body)
-        if kind == "ask":
-            self._sent.append(out.sources)
-        sync = self.shared.updates(out, everything=kind == "reply")
+        with self.shared.all_or_nothing():
+            node = [body[0], out.items(body[1])] if kind == "ask" else out.encode(body)
+            sync = self.shared.updates(out, everything=kind == "reply")
         header = {"kind": kind, "number": number, "sync": sync, "body": node}
         if fresh:
             header["fresh"] = True
-        self.channel.send(header, out.buffers, deadline)
+        return header, out
 
     def _send_error(self, number: int, error: BaseException, deadline: float | None) -> None:
         body = describe_error(error)
