@@ -18,6 +18,7 @@ from autograder import (  # noqa: E402
     nbgrader_bridge,
     release,
     sanitize,
+    sanitize_html,
     stubs,
 )
 
@@ -39,10 +40,13 @@ c.ClearSolutions.code_stub = {"python": stubs.STUB}
 # submitted -> autograded
 c.Autograde.sanitize_preprocessors = sanitize.SANITIZERS
 c.Autograde.autograde_preprocessors = execute.PREPROCESSORS
-c.Execute.timeout = 30
-c.CourseExecute.course_root = str(ROOT)
+c.ConfinedExecute.course_root = str(ROOT)
+c.ConfinedExecute.cell_seconds = 30
+# The two tracks are written apart: a NumPy notebook finds no PyTorch.
+c.ConfinedExecute.hidden_packages = {"*_numpy": ["torch"]}
 
-# autograded -> feedback
+# autograded -> formgrader and feedback: what students write in Markdown is shown without its HTML
+c.HTMLExporter.filters = sanitize_html.filters()
 c.GenerateFeedback.exporter_class = feedback.FeedbackExporter
 c.GenerateFeedback.post_convert_hook = feedback.after_generate_feedback
 

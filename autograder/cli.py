@@ -117,14 +117,29 @@ def sample_class(assignments: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("assignments", nargs=-1, metavar="[ASSIGNMENT]...")
 @click.option("--students", default="*", show_default=True, help="Only names that match (glob).")
-@click.option("--workers", default=min(os.cpu_count() or 1, 2), show_default=True,
-              type=click.IntRange(1, 64), help="Notebooks to execute side by side.")  # fmt: skip
+@click.option("--workers", default=os.cpu_count() or 1, show_default="one per processor",
+              type=click.IntRange(1, 256), help="Notebooks to execute side by side.")
+@click.option("--cluster", metavar="ADDRESS", default="",
+              help="Use the workers of this Dask scheduler (tcp://host:8786) instead.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run: believe its stamps and "
+              "don't read finished submissions again.")
+@click.option("--trust-submissions", is_flag=True, help="Where student code can't be confined, "
+              "run it all the same, with your rights.")
 @click.option("--force", is_flag=True, help="Execute and grade again what has not changed.")
-def grade(assignments: tuple[str, ...], students: str, workers: int, force: bool) -> None:
+@click.option("--no-feedback", is_flag=True, help="Write no feedback pages.")  # fmt: skip
+def grade(
+    assignments: tuple[str, ...], students: str, workers: int, cluster: str, resume: bool,
+    trust_submissions: bool, force: bool, no_feedback: bool,
+) -> None:  # fmt: skip
     """Instructor: grade submitted/<student>/<assignment>/ and write feedback and reports.
 
-    The exit status is 0 when the run completed, even if some submissions need attention.
+    What is graded already and has not changed is kept, after an interruption, too; run the command
+    again to continue. The exit status is 0 when the run completed, even if some submissions need
+    attention.
     """
+    from autograder.lean import skip_slow_imports
+
+    skip_slow_imports()
     from autograder import grade as grading
     from autograder.console import show_runs
     from autograder.release import release as run_release
@@ -132,6 +147,8 @@ def grade(assignments: tuple[str, ...], students: str, workers: int, force: bool
 
     course = find_course()
     names = course.resolve(assignments)
+    if force and resume:
+        raise CourseError("--force grades everything again and --resume what is left: choose one.")
     if not assignments:
         names = [n for n in names if grading.students_with(course, n, students)] or names
     run_release(course, names)
@@ -140,7 +157,10 @@ def grade(assignments: tuple[str, ...], students: str, workers: int, force: bool
             "Note: no course secret is set, so hidden cases are the public default. Put one line "
             "of text into .course_secret (git ignores it) or into NNCOURSE_SECRET."
         )
-    runs = grading.grade(course, names, students=students, workers=workers, force=force)
+    runs = grading.grade(
+        course, names, students=students, workers=workers, cluster=cluster, resume=resume,
+        trust=trust_submissions, force=force, feedback=not no_feedback,
+    )  # fmt: skip
     reports = [path for run in runs if run.outcomes for path in write_reports(course, run)]
     show_runs(course, runs, reports)
 

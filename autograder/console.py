@@ -7,7 +7,7 @@ from typing import Any
 
 from autograder.course import Course
 from autograder.grade import ClassRun
-from autograder.outcomes import ATTENTION
+from autograder.outcomes import ATTENTION, SHARED
 
 
 def _console() -> Any:
@@ -45,6 +45,9 @@ def show_runs(course: Course, runs: list[ClassRun], reports: list[Path]) -> None
             for reason in outcome.reasons:
                 line = f"! {outcome.student} {run.assignment}: {reason}"
                 console.print(escape(line), style="yellow", soft_wrap=True, highlight=False)
+    for run in graded:
+        if run.isolation == "shared":
+            console.print(f"! {run.assignment}: {SHARED}", style="yellow", soft_wrap=True)
     if any(run.attention for run in graded):
         console.print("! needs attention")
     console.print("Open:")

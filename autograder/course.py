@@ -142,7 +142,9 @@ def hash_files(paths: Iterable[Path], base: Path) -> str:
     return digest.hexdigest()
 
 
-def hash_package(name: str, course: Course, only: Iterable[str] | None = None) -> str:
+def hash_package(
+    name: str, course: Course, only: Iterable[str] | None = None, *, without: Iterable[str] = ()
+) -> str:
     """Hash of a Python package's sources: the course's own copy, else the installed one."""
     folder = course.root / name
     if not folder.is_dir():
@@ -151,7 +153,8 @@ def hash_package(name: str, course: Course, only: Iterable[str] | None = None) -
             return "absent"
         folder = Path(next(iter(spec.submodule_search_locations)))
     files = [folder / n for n in only] if only is not None else list(folder.rglob("*.py"))
-    return hash_files((p for p in files if p.is_file()), folder)
+    left_out = {folder / n for n in without}
+    return hash_files((p for p in files if p.is_file() and p not in left_out), folder)
 
 
 def package_version(name: str) -> str:
@@ -162,14 +165,15 @@ def package_version(name: str) -> str:
         return ""
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Write UTF-8 text with line feeds so that no reader ever sees half a file."""
+def write_atomic(path: Path, text: str | bytes, mode: int = 0o644) -> None:
+    """Write bytes, or UTF-8 text with line feeds, so that no reader ever sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
+    data = text.encode("utf-8") if isinstance(text, str) else text
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        os.chmod(name, 0o644)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from typing import Any
 from autograder.course import Course, package_version
 
 STUDENT, TORCH, INSTRUCTOR, AUTHOR = "student", "PyTorch track", "instructor", "author"
+CLUSTER = "grading on a cluster"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ PACKAGES = (
     ("nbgrader", "nbgrader", INSTRUCTOR, "grade", False),
     ("jupytext", "jupytext", INSTRUCTOR, "grade", False),
     ("rich", "rich", INSTRUCTOR, "grade", False),
+    ("nh3", "nh3", INSTRUCTOR, "grade", False),
+    ("distributed", "distributed", CLUSTER, "cluster", False),
     ("jupyter-book", "jupyter_book", AUTHOR, "book", False),
 )
 

@@ -1,21 +1,23 @@
-"""The one seam where student code runs: the preprocessor that takes the place of Execute.
+"""The nbgrader preprocessor that takes the place of Execute: student code runs confined.
 
-`PREPROCESSORS` goes into ``Autograde.autograde_preprocessors`` (there is no effective
-``Autograde.preprocessors``, and ``Execute.kernel_manager_class`` is ignored). `CourseExecute` runs
-a submission in an ordinary kernel. Whatever the code does (dies, loops, floods), it returns: with
-outputs that nbgrader scores as meant, and with the incidents in words in the notebook's metadata.
+Any course uses it with one line in its ``nbgrader_config.py``::
+
+    c.Autograde.autograde_preprocessors = autograder.execute.PREPROCESSORS
+
+(There is no effective ``Autograde.preprocessors``, and ``Execute.kernel_manager_class`` is
+ignored.) Whatever a submission does (dies, loops, floods), `ConfinedExecute` returns: with outputs
+that nbgrader scores as meant, and with what went wrong in words in the notebook's metadata.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import time
-from contextlib import AbstractContextManager
+import atexit
+import base64
+import contextlib
+import fnmatch
 from pathlib import Path
 from typing import Any
 
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbgrader.preprocessors import (
     AssignLatePenalties,
@@ -25,190 +27,226 @@ from nbgrader.preprocessors import (
     LimitOutput,
     SaveAutoGrades,
 )
-from traitlets import Bool, Integer, Unicode
+from traitlets import Bool, Dict, Enum, Float, Integer, Unicode
 
 from autograder import executed
-from autograder.course import SECRET_ENV, Course, find_course
-from autograder.notebooks import cell_label, last_call
-from autograder.verdicts import enforce_verdicts, no_verdict
+from autograder.bounds import Bounds
+from autograder.course import Course, find_course
+from autograder.engine_client import GRACE, Engine
+from autograder.errors import CourseError
+from autograder.executed import INCIDENTS
+from autograder.roles import names_of_solutions
+from autograder.sanitize_html import clean_outputs
+from autograder.settings import combine
+from autograder.verdicts import enforce_verdicts
 
-START_TRIES = 3
-"""How often a kernel is started that dies before the first cell: that is never the student's doing
-(two kernels that start at once can draw the same port)."""
-
-INCIDENTS = "nncourse"
-"""Notebook metadata key that holds ``{"incidents": [...], "no_verdict": [...]}``."""
+_DEFAULTS = Bounds()
+_ENGINES: dict[str, Engine] = {}
 
 
-class CourseExecute(Execute):  # type: ignore[misc]
-    """Execute a submission so that it always ends in a verdict for every graded cell."""
+def shared_engine(path: str = "") -> Engine:
+    """The engine of this process for a course's root; it lives until the process ends."""
+    if path not in _ENGINES:
+        _ENGINES[path] = Engine(path=path)
+        atexit.register(_ENGINES[path].close)
+    return _ENGINES[path]
 
+
+class ConfinedExecute(Execute):  # type: ignore[misc]
+    """Execute a submission in a sandbox so that every graded cell ends in a verdict.
+
+    It inherits ``timeout`` and ``enabled`` from nbgrader's Execute, so that ``c.Execute.timeout``
+    and ``--no-execute`` keep their meaning; ``timeout`` is the limit of a cell unless
+    ``cell_seconds`` is set.
+    """
+
+    isolation = Enum(
+        ["split", "shared"], "split",
+        help="split: locked cells run in another process than the student's code, and grades are "
+        "tamper-proof. shared: all cells run in one confined process, for locked cells that need "
+        "the student's own; its grades are not tamper-proof.",
+    ).tag(config=True)  # fmt: skip
+    cell_seconds = Float(None, allow_none=True, help="Seconds for a cell").tag(config=True)
+    call_seconds = Float(
+        _DEFAULTS.call_seconds, help="Seconds for one call of a student's function"
+    ).tag(config=True)
+    notebook_seconds = Float(
+        _DEFAULTS.notebook_seconds, help="Seconds for a whole notebook"
+    ).tag(config=True)
+    memory_bytes = Integer(
+        _DEFAULTS.memory_bytes, help="Memory of the student's processes together"
+    ).tag(config=True)
+    processes = Integer(_DEFAULTS.processes, help="Processes and threads").tag(config=True)
+    open_files = Integer(_DEFAULTS.open_files, help="Descriptors of a process").tag(config=True)
+    file_bytes = Integer(_DEFAULTS.file_bytes, help="Size of files").tag(config=True)
+    output_bytes = Integer(_DEFAULTS.output_bytes, help="Output kept per cell").tag(config=True)
+    array_bytes = Integer(
+        _DEFAULTS.array_bytes, help="Arrays in one message between the two sides"
+    ).tag(config=True)
+    per_assignment = Dict(
+        help="Assignment name to a dict of the settings above that differ there"
+    ).tag(config=True)
+    hidden_packages = Dict(
+        help='Notebook name pattern to packages that its code must not import: {"*_numpy": '
+        '["torch"]}'
+    ).tag(config=True)
+    trust_submissions = Bool(
+        False, help="Run without confinement where this machine has none"
+    ).tag(config=True)
+    keep_files = Bool(
+        False, help="Copy files that a notebook wrote beside the autograded notebook"
+    ).tag(config=True)
+    refresh = Bool(False, help="Execute even where the outputs are known").tag(config=True)
     course_root = Unicode("", help="Root of the course; found from the working directory if empty")
     course_root.tag(config=True)
-    locked_timeout = Integer(
-        60, help="Seconds for a cell that ends in check() or score(), which limit each call"
-    ).tag(config=True)
-    notebook_timeout = Integer(600, help="Seconds for a whole notebook").tag(config=True)
-    output_limit = Integer(200_000, help="Characters of output kept per cell").tag(config=True)
-    refresh = Bool(False, help="Execute even where the outputs are known").tag(config=True)
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.timeout_func = self._seconds_for
-        self.record_timing = False
-        self.shutdown_kernel = "immediate"
-        # A tag that a student sets must not exempt a cell from execution.
-        self.skip_cells_with_tag = "\0never"
-        self._executed: set[int] = set()
-        self._incidents: list[dict[str, str]] = []
-        self._stopped = ""
-        self._begun = False
-        self._deadline = 0.0
-        self._printed = 0
-
-    @property
-    def course(self) -> Course:
-        """The course that this execution belongs to."""
-        return Course(Path(self.course_root)) if self.course_root else find_course()
 
     def preprocess(self, nb: Any, resources: Any = None, km: Any = None) -> tuple[Any, Any]:
-        """Execute a notebook, or take its outputs from the cache."""
-        course = self.course
-        path = (resources or {}).get("metadata", {}).get("path")
-        settings = {
-            "timeouts": [self.timeout, self.locked_timeout, self.notebook_timeout],
-            "output": self.output_limit,
-        }
-        name = executed.key(course, nb.cells, Path(path) if path else None, settings)
-        record = None if self.refresh else executed.load(course, name)
+        """Execute a notebook, or take its outputs from the cache.
+
+        Raises
+        ------
+        CourseError
+            Where student code can't be confined on this machine (unless it is trusted), or the
+            notebook isn't Python.
+        """
+        where = (resources or {}).get("nbgrader", {})
+        folder = Path((resources or {}).get("metadata", {}).get("path") or ".")
+        require_python(nb)
+        course = self._course()
+        settings = self._settings(str(where.get("assignment", "")), str(where.get("notebook", "")))
+        settings["student_names"] = sorted(student_names(course, where, nb))
+        record, name = None, ""
+        if course is not None:
+            name = executed.key(course, nb.cells, folder, settings)
+            record = None if self.refresh else executed.load(course, name)
         if record is None:
-            state = self._run(nb, resources, km)
-            # What went wrong before the first cell may go right next time: not worth keeping.
-            record = executed.store(course, name, nb.cells, state, keep=self._begun)
+            record = self._run(nb, folder, settings, course)
+            if course is not None and not _is_the_graders(record):
+                executed.keep(course, name, record)
         executed.apply(record, nb.cells)
+        # Before anybody shows them: the formgrader renders this notebook.
+        clean_outputs(nb.cells)
+        if self.keep_files:
+            _write_files(record.get("files", {}), folder)
         sentences = enforce_verdicts(nb.cells, set(record["executed"]), record["why_not"])
-        nb.metadata[INCIDENTS] = {"incidents": record["incidents"], "no_verdict": sentences}
+        nb.metadata[INCIDENTS] = {
+            "incidents": record["incidents"], "no_verdict": sentences,
+            "isolation": settings["isolation"],
+        }  # fmt: skip
         nb.metadata["language_info"] = {"name": "python"}
         return nb, resources
 
-    def _run(self, nb: Any, resources: Any, km: Any) -> dict[str, Any]:
-        self._executed, self._incidents, self._stopped = set(), [], ""
-        self._begun = False
-        for cell in nb.cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
-        for attempt in range(1, START_TRIES + 1):
-            self._deadline = time.monotonic() + self.notebook_timeout
-            try:
-                super().preprocess(nb, resources, km)
-                break
-            except Exception as error:  # a kernel that didn't start, or whose end went wrong
-                if self._stopped:
-                    break
-                text = f"the Python kernel failed: {type(error).__name__}: {error}"
-                if self._begun or attempt == START_TRIES:
-                    self._stop("kernel", text)
-                    break
-                self.log.warning("%s; starting another (%d of %d)", text, attempt, START_TRIES)
-                time.sleep(attempt)
+    def _course(self) -> Course | None:
+        if self.course_root:
+            return Course(Path(self.course_root))
+        with contextlib.suppress(CourseError):
+            return find_course()
+        return None
+
+    def _settings(self, assignment: str, notebook: str) -> dict[str, Any]:
+        limits = {name: getattr(self, name) for name in _DEFAULTS.to_dict()}
+        if limits["cell_seconds"] is None:
+            limits["cell_seconds"] = float(self.timeout or self.notebook_seconds)
+        section = {**limits, "isolation": self.isolation, "per_assignment": self.per_assignment}
+        bounds, isolation = combine(section, assignment)
         return {
-            "executed": sorted(self._executed),
-            "incidents": self._incidents,
-            "why_not": self._stopped or "it has no code",
-        }
+            "bounds": bounds.to_dict(), "isolation": isolation,
+            "hidden": hidden_for(self.hidden_packages, notebook),
+            "trust": bool(self.trust_submissions), "keep_files": bool(self.keep_files),
+        }  # fmt: skip
 
-    def _stop(self, kind: str, text: str) -> None:
-        self._stopped = text
-        self._incidents.append({"kind": kind, "text": text})
+    def _run(
+        self, nb: Any, folder: Path, settings: dict[str, Any], course: Course | None
+    ) -> dict[str, Any]:
+        request = {
+            "do": "execute", **settings,
+            "cells": [plain_cell(cell) for cell in nb.cells],
+            "files": files_beside(folder),
+            "secret": course.secret() if course is not None else "",
+        }  # fmt: skip
+        seconds = settings["bounds"]["notebook_seconds"] + GRACE
+        path = str(course.root) if course is not None else ""
+        return shared_engine(path).request(request, seconds)
 
-    def setup_kernel(self, **kwargs: Any) -> AbstractContextManager[None]:
-        """Start the kernel with the environment that the checks need."""
-        kwargs.setdefault("env", self.kernel_environment())
-        # What the kernel process itself writes (its warnings, a crash) is no cell's output.
-        kwargs.setdefault("stdout", subprocess.DEVNULL)
-        kwargs.setdefault("stderr", subprocess.DEVNULL)
-        return super().setup_kernel(**kwargs)  # type: ignore[no-any-return]
 
-    def kernel_environment(self) -> dict[str, str]:
-        """Environment of the kernel: the course's library, its secret, one thread."""
-        course = self.course
-        paths = [str(course.root), os.environ.get("PYTHONPATH", "")]
-        profile = course.cache / "ipython"
-        profile.mkdir(parents=True, exist_ok=True)
-        return {
-            **os.environ,
-            SECRET_ENV: course.secret(),
-            "PYTHONPATH": os.pathsep.join(p for p in paths if p),
-            "PYTHONHASHSEED": "0",
-            "PYTHONUTF8": "1",
-            # The instructor's own IPython start-up files must not run here.
-            "IPYTHONDIR": str(profile),
-            # Submissions run side by side: more threads than cores only get in each other's way.
-            "OMP_NUM_THREADS": "1",
-            "MKL_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-        }
+def plain_cell(cell: Any) -> dict[str, Any]:
+    """What the engine needs of a cell."""
+    return {
+        "cell_type": cell["cell_type"], "source": cell["source"],
+        "metadata": {key: cell["metadata"][key] for key in ("nbgrader", "tags")
+                     if key in cell["metadata"]},
+    }  # fmt: skip
 
-    def _seconds_for(self, cell: Any) -> int:
-        locked = last_call(cell.source, "check") or last_call(cell.source, "score")
-        seconds = self.locked_timeout if locked else (self.timeout or 30)
-        return max(1, min(seconds, int(self._deadline - time.monotonic()) + 1))
 
-    def preprocess_cell(self, cell: Any, resources: Any, index: int) -> tuple[Any, Any]:
-        """Execute one cell; after a fatal incident, leave the rest alone."""
-        if cell.cell_type != "code" or self._stopped or not cell.source.strip():
-            return cell, resources
-        label = cell_label(self.nb.cells, index)
-        if time.monotonic() > self._deadline:
-            self._stop(
-                "notebook-timeout",
-                f"the notebook ran longer than {self.notebook_timeout} s before {label}",
-            )
-            return cell, resources
-        self._printed = 0
-        self._begun = True
-        try:
-            super().preprocess_cell(cell, resources, index)
-        except DeadKernelError:
-            self._stop("kernel-died", f"the kernel died in {label}")
-        except CellTimeoutError:
-            self._stop(
-                "unresponsive",
-                f"{label} ran longer than {self._seconds_for(cell)} s and could not be interrupted",
-            )
-        else:
-            self._executed.add(index)
-            self._note_timeout(cell, label)
-            return cell, resources
-        cell.outputs = [*cell.outputs, no_verdict(self._stopped)]
-        return cell, resources
+def hidden_for(patterns: Any, notebook: str) -> list[str]:
+    """Packages that a notebook's code must not import."""
+    return sorted({
+        package
+        for pattern, packages in dict(patterns).items()
+        if fnmatch.fnmatchcase(notebook, pattern)
+        for package in packages
+    })  # fmt: skip
 
-    def _note_timeout(self, cell: Any, label: str) -> None:
-        errors = [o.ename for o in cell.outputs if o.output_type == "error"]
-        if "CellTimeoutError" not in errors:
-            return
-        text = f"{label} ran longer than {self._seconds_for(cell)} s and was stopped"
-        self._incidents.append({"kind": "timeout", "text": text})
-        kept = [o for o in cell.outputs if o.output_type in ("stream", "display_data")]
-        error = no_verdict(f"{text}: does a loop in it never end?", "CellTimeoutError")
-        cell.outputs = [*kept, error]
 
-    def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
-        """Take one message from the kernel; drop output beyond the limit."""
-        if msg["msg_type"] == "stream":
-            text = msg["content"]["text"]
-            room = self.output_limit - self._printed
-            self._printed += len(text)
-            if room <= 0:
-                return None
-            if len(text) > room:
-                msg["content"]["text"] = text[:room] + "\n... output cut here\n"
-        return super().process_message(msg, cell, cell_index)
+def student_names(course: Course | None, where: Any, nb: Any) -> set[str]:
+    """Names that the instructor's solution cells define, from the source notebook where it is."""
+    from autograder.notebooks import read_notebook
+
+    if course is not None and where:
+        path = course.source / str(where["assignment"]) / f"{where['notebook']}.ipynb"
+        with contextlib.suppress(OSError, ValueError):
+            return names_of_solutions(read_notebook(path)["cells"])
+    return set()
+
+
+def files_beside(folder: Path) -> dict[str, str]:
+    """Files beside a notebook that its code may read, as base64."""
+    return {
+        path.name: base64.b64encode(path.read_bytes()).decode("ascii")
+        for path in sorted(folder.iterdir())
+        if path.is_file() and not path.is_symlink() and path.suffix != ".ipynb"
+        and path.stat().st_size < executed.BESIDE_LIMIT
+    } if folder.is_dir() else {}  # fmt: skip
+
+
+def _write_files(files: dict[str, str], folder: Path) -> None:
+    """Put what a notebook wrote beside it: plain names only, and nothing that is there already."""
+    for name, data in files.items():
+        target = folder / Path(name).name
+        if target.suffix != ".ipynb" and not target.exists() and not target.is_symlink():
+            with contextlib.suppress(OSError), open(target, "xb") as stream:
+                stream.write(base64.b64decode(data))
+
+
+def _is_the_graders(record: dict[str, Any]) -> bool:
+    """Whether a run ended for a reason that isn't the submission's, so that it isn't kept."""
+    return any(incident["kind"] == "kernel" for incident in record["incidents"])
+
+
+def require_python(nb: Any) -> None:
+    """Refuse a notebook in another language."""
+    spec = nb.metadata.get("kernelspec", {})
+    name = str(spec.get("name", "python3"))
+    if str(spec.get("language", "")).lower() == "python" or name.lower().startswith("python"):
+        return
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    try:
+        language = KernelSpecManager().get_kernel_spec(name).language
+    except NoSuchKernel:
+        raise CourseError(
+            f"The notebook asks for the kernel {name[:60]!r}, which isn't installed here. "
+            "ConfinedExecute grades Python notebooks."
+        ) from None
+    if language.lower() != "python":
+        raise CourseError(
+            f"The notebook is written for {language}; ConfinedExecute grades Python notebooks."
+        )
 
 
 # nbgrader's default autograde_preprocessors with Execute replaced.
 PREPROCESSORS = [
-    CourseExecute,
+    ConfinedExecute,
     IgnorePattern,
     ClearMetadataPreprocessor,
     LimitOutput,

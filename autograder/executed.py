@@ -22,29 +22,40 @@ from autograder.course import (
 )
 from autograder.notebooks import nbgrader_meta
 
-EXECUTORS = ("execute.py", "executed.py", "notebooks.py", "verdicts.py")
-LIBRARIES = ("ipykernel", "ipython", "matplotlib", "nbclient", "numpy", "torch")
+INCIDENTS = "nncourse"
+"""Notebook metadata key that holds ``{"incidents": [...], "no_verdict": [...]}``."""
+
+# Everything of this package that a verdict can depend on; helpers that only record or show a
+# result are not among it.
+BYSTANDERS = (
+    "__init__.py", "__main__.py", "classrun.py", "cli.py", "console.py", "course.py", "doctor.py",
+    "edits.py", "errors.py", "export.py", "feedback.py", "grade.py", "grade_one.py", "intake.py",
+    "job.py", "lean.py", "lint.py", "nbgrader_bridge.py", "outcomes.py", "plan.py", "progress.py",
+    "record.py", "release.py", "report.py", "reportcard.py", "restore.py", "result.py",
+    "sample_class.py", "sanitize.py", "sanitize_html.py", "sanitize_svg.py", "schedule.py",
+    "settings.py", "store.py", "studentcheck.py", "submission.py",
+)  # fmt: skip
+LIBRARIES = ("ipython", "matplotlib", "nbformat", "numpy", "torch", "traitlets")
 BESIDE_LIMIT = 50_000_000
 
 
-def environment_hash(course: Course) -> str:
-    """Hash of all code, other than the student's, that decides about a verdict."""
+def code_hash(course: Course) -> str:
+    """Hash of the code and libraries that execute a notebook, the same on every machine."""
     return hash_text(
         hash_package("nnlib", course),
-        hash_package("autograder", course, EXECUTORS),
-        course.secret(),
-        sys.version,
+        hash_package("autograder", course, without=BYSTANDERS),
+        ".".join(map(str, sys.version_info[:3])),
         *(package_version(name) for name in LIBRARIES),
     )
 
 
+def environment_hash(course: Course) -> str:
+    """Hash of all code, other than the student's, that decides about a verdict."""
+    return hash_text(code_hash(course), course.secret())
+
+
 def key(course: Course, cells: list[Any], folder: Path | None, settings: dict[str, Any]) -> str:
     """Cache key of one sanitised notebook."""
-    code = [
-        [cell["source"], {k: v for k, v in nbgrader_meta(cell).items() if k != "checksum"}]
-        for cell in cells
-        if cell["cell_type"] == "code"
-    ]
     beside = ""
     if folder is not None and folder.is_dir():
         files = [
@@ -52,8 +63,35 @@ def key(course: Course, cells: list[Any], folder: Path | None, settings: dict[st
             if p.is_file() and p.suffix != ".ipynb" and p.stat().st_size < BESIDE_LIMIT
         ]  # fmt: skip
         beside = hash_files(files, folder)
+    return content_key(cells, beside, settings, environment_hash(course))
+
+
+def content_key(
+    cells: list[Any], beside: str, settings: dict[str, Any], environment: str
+) -> str:
+    """Hash of a sanitised notebook's code and of all that it is executed with.
+
+    Parameters
+    ----------
+    cells : list
+        Sanitised cells; only code counts.
+    beside : str
+        Hash of the files beside the notebook.
+    settings : dict
+        Bounds and isolation.
+    environment : str
+        From `environment_hash`.
+    """
+    code = [
+        [
+            cell["source"], cell["metadata"].get("tags", []),
+            {k: v for k, v in nbgrader_meta(cell).items() if k != "checksum"},
+        ]
+        for cell in cells
+        if cell["cell_type"] == "code"
+    ]  # fmt: skip
     text = json.dumps([code, settings], sort_keys=True, ensure_ascii=True)
-    return hash_text("1", text, beside, environment_hash(course))
+    return hash_text("2", text, beside, environment)
 
 
 def store_path(course: Course, name: str) -> Path:
@@ -65,6 +103,11 @@ def load(course: Course, name: str) -> dict[str, Any] | None:
     """A kept execution, None where there is none (or it is damaged)."""
     record = read_json(store_path(course, name))
     return record if isinstance(record, dict) and "cells" in record else None
+
+
+def keep(course: Course, name: str, record: dict[str, Any]) -> None:
+    """Keep an execution's record under its key."""
+    write_json(store_path(course, name), record)
 
 
 def store(

@@ -1,45 +1,58 @@
 """Look at what students handed in before anything runs, and say what is wrong in plain words.
 
-A submission is copied to ``.cache/intake/<student>/<assignment>/`` with only the notebooks that
-can be graded, re-encoded and with valid cell ids. nbgrader then never meets a broken file, and a
-student's other files (``numpy.py``, say) never sit beside the notebook when it runs.
+`look_at` works on bytes alone: it touches no disk, so that it runs wherever the notebook is graded.
+It keeps only the notebooks that can be graded, re-encoded and with valid cell ids. nbgrader then
+never meets a broken file, and a student's other files (``numpy.py``, say) never sit beside the
+notebook when it runs.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import stat
 import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autograder.course import Course, hash_text, write_atomic
+from autograder.course import Course, hash_text
 from autograder.notebooks import grade_id, join_text, nbgrader_meta, read_notebook, stable_ids
+from autograder.submission import (
+    STAMP,
+    Submission,
+    UnreadableError,
+    file_trouble,
+    read_file,
+    shown,
+)
 
-SIZE_LIMIT = 50_000_000
-IGNORED = (".ipynb_checkpoints", "__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini")
-STAGED = ".cache/intake"
 # A notebook belongs to an assignment if it has at least this share of its ids.
 BELONGS = 0.5
-
-
-class UnreadableError(Exception):
-    """A file isn't a notebook; the message says what it is instead."""
+TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,60}")
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a released notebook holds: all its grade ids, and which of them are graded."""
+    """What a released notebook holds: all its grade ids, and which of them are graded.
+
+    Attributes
+    ----------
+    assignment, name : str
+        Which notebook.
+    ids : frozenset of str
+        All its grade ids.
+    graded : tuple of str
+        Those that earn points, in order.
+    locked : frozenset of str
+        Fingerprints of its locked cells, see `fingerprint`.
+    """
 
     assignment: str
     name: str
     ids: frozenset[str]
     graded: tuple[str, ...]
-    locked: frozenset[tuple[str, str]]
+    locked: frozenset[str]
 
     def share(self, data: dict[str, Any]) -> float:
         """Share of this notebook's ids that another one has."""
@@ -51,9 +64,39 @@ class Expected:
 
         The two tracks of an assignment can share their ids; the text of locked cells differs.
         """
-        have = {(grade_id(c), c["source"].strip()) for c in data["cells"]}
+        have = {fingerprint(c) for c in data["cells"] if grade_id(c)}
         same = len(have & self.locked) / len(self.locked) if self.locked else 0.0
         return (self.share(data) + same) / 2
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "assignment": self.assignment, "name": self.name, "ids": sorted(self.ids),
+            "graded": list(self.graded), "locked": sorted(self.locked),
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Expected:
+        """Rebuild from `to_dict`."""
+        return cls(
+            data["assignment"], data["name"], frozenset(data["ids"]), tuple(data["graded"]),
+            frozenset(data["locked"]),
+        )  # fmt: skip
+
+
+def fingerprint(cell: Any) -> str:
+    """A short hash of a cell's id and text."""
+    return hash_text(grade_id(cell), join_text(cell["source"]).strip())[:16]
+
+
+def expect(assignment: str, name: str, cells: list[Any]) -> Expected:
+    """What a released notebook holds."""
+    return Expected(
+        assignment, name,
+        frozenset(filter(None, map(grade_id, cells))),
+        tuple(grade_id(c) for c in cells if nbgrader_meta(c).get("grade")),
+        frozenset(fingerprint(c) for c in cells if nbgrader_meta(c).get("locked")),
+    )  # fmt: skip
 
 
 @dataclass
@@ -62,29 +105,20 @@ class Intake:
 
     Attributes
     ----------
-    student, assignment : str
-        Whose, for what.
     attention : list of str
         What a person has to look at.
     notes : list of str
         What is good to know and needs no action.
     staged : dict
-        Notebooks that can be graded: name -> hash of what will be graded.
+        Notebooks that can be graded: name -> the notebook, valid and without outputs.
+    timestamp : str
+        When it was handed in, "" where nobody says.
     """
 
-    student: str
-    assignment: str
     attention: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    staged: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """Hash of everything that intake found."""
-        return hash_text(
-            *self.attention, "notes", *self.notes, "files",
-            *(part for item in sorted(self.staged.items()) for part in item),
-        )  # fmt: skip
+    staged: dict[str, dict[str, Any]] = field(default_factory=dict)
+    timestamp: str = ""
 
 
 def expected_notebooks(course: Course) -> list[Expected]:
@@ -95,13 +129,7 @@ def expected_notebooks(course: Course) -> list[Expected]:
             path = course.source / assignment / f"{name}.ipynb"
             if not path.is_file():
                 continue
-            cells = read_notebook(path)["cells"]
-            graded = [grade_id(c) for c in cells if nbgrader_meta(c).get("grade")]
-            ids = frozenset(filter(None, map(grade_id, cells)))
-            locked = frozenset(
-                (grade_id(c), c["source"].strip()) for c in cells if nbgrader_meta(c).get("locked")
-            )
-            found.append(Expected(assignment, name, ids, tuple(graded), locked))
+            found.append(expect(assignment, name, read_notebook(path)["cells"]))
     return found
 
 
@@ -113,18 +141,14 @@ def read_submitted(path: Path) -> dict[str, Any]:
     UnreadableError
         With a message for people.
     """
-    try:
-        mode = path.lstat()
-    except OSError as error:
-        raise UnreadableError(f"can't be opened: {error.strerror}") from error
-    if not stat.S_ISREG(mode.st_mode):
-        raise UnreadableError("is a link or a device, not a file: ask for the notebook itself")
-    if mode.st_size > SIZE_LIMIT:
-        raise UnreadableError(
-            f"has {mode.st_size / 1e6:.0f} MB, more than {SIZE_LIMIT / 1e6:.0f}: ask for a copy "
-            "with its outputs cleared"
-        )
-    text = _decode(path.read_bytes())
+    return parse(read_file(path))
+
+
+def parse(raw: bytes) -> dict[str, Any]:
+    """Take a notebook out of bytes that may be anything; raises UnreadableError."""
+    if trouble := file_trouble(len(raw)):
+        raise UnreadableError(trouble)
+    text = _decode(raw)
     if not text.strip():
         raise UnreadableError("is empty: the upload failed, ask for it again")
     try:
@@ -133,6 +157,8 @@ def read_submitted(path: Path) -> dict[str, Any]:
         raise UnreadableError("is nested too deeply to be a notebook") from error
     except json.JSONDecodeError as error:
         raise UnreadableError(_json_trouble(text, error)) from error
+    except ValueError as error:  # a number with more digits than Python converts
+        raise UnreadableError(f"is JSON that can't be read: {str(error)[:100]}") from error
     cells = data.get("cells", data.get("worksheets")) if isinstance(data, dict) else None
     if not isinstance(cells, list) or not isinstance(data, dict):
         raise UnreadableError("is JSON, but no Jupyter notebook: it has no cells")
@@ -167,9 +193,10 @@ def _json_trouble(text: str, error: json.JSONDecodeError) -> str:
     if conflict:
         line = text.count("\n", 0, conflict.start()) + 1
         return f"holds an unresolved merge conflict in line {line}: ask for a clean copy"
+    where = f"is not valid JSON at line {error.lineno}"
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
-        return f"ends too early (line {error.lineno}): the upload was cut off, ask for it again"
-    return f"is broken JSON: line {error.lineno}, column {error.colno}: {error.msg.lower()}"
+        return f"{where}: it ends there, the upload was cut off, ask for it again"
+    return f"{where}, column {error.colno}: {error.msg.lower()}"
 
 
 def normalise(data: dict[str, Any]) -> dict[str, Any]:
@@ -205,11 +232,12 @@ def _clean_cell(cell: Any) -> dict[str, Any]:
     """Keep what grading needs: outputs and the metadata of tools are not graded."""
     kind = cell["cell_type"] if cell["cell_type"] in ("code", "markdown") else "raw"
     metadata = cell.get("metadata", {})
-    kept = {key: metadata[key] for key in ("nbgrader", "tags") if key in metadata}
-    if "nbgrader" in kept and not isinstance(kept["nbgrader"], dict):
-        del kept["nbgrader"]
-    if not all(isinstance(tag, str) for tag in kept.get("tags", [])):
-        del kept["tags"]
+    kept = {}
+    if isinstance(metadata.get("nbgrader"), dict):
+        kept["nbgrader"] = metadata["nbgrader"]
+    tags = metadata.get("tags")
+    if isinstance(tags, list) and tags:
+        kept["tags"] = [tag for tag in tags if isinstance(tag, str) and TAG.fullmatch(tag)]
     new = {"cell_type": kind, "metadata": kept, "source": join_text(cell.get("source"))}
     attachments = cell.get("attachments")
     if kind != "code" and isinstance(attachments, dict):
@@ -217,47 +245,37 @@ def _clean_cell(cell: Any) -> dict[str, Any]:
     return new | ({"execution_count": None, "outputs": []} if kind == "code" else {})
 
 
-def look_at(course: Course, student: str, assignment: str, expected: list[Expected]) -> Intake:
-    """Check one submission and stage what can be graded.
+def look_at(submission: Submission, assignment: str, expected: list[Expected]) -> Intake:
+    """Check one submission and take what can be graded out of it.
 
     Parameters
     ----------
-    course : Course
-        The course.
-    student, assignment : str
-        Names.
+    submission : Submission
+        What was handed in.
+    assignment : str
+        For what.
     expected : list of Expected
-        From `expected_notebooks`.
+        All released notebooks of the course, from `expected_notebooks`.
     """
-    intake = Intake(student, assignment)
-    folder = course.submitted / student / assignment
+    intake = Intake()
     wanted = {e.name: e for e in expected if e.assignment == assignment}
-    staged = course.root / STAGED / student / assignment
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir(parents=True)
-    read, spare, failed = _read_all(folder, wanted, intake)
+    read, spare, failed = _read_all(submission, wanted, intake)
     for name, want in wanted.items():
         data = read.pop(name, None)
         if data is None:
             data = _renamed(want, spare, failed, expected, intake)
-        if data is None:
-            continue
-        if not _belongs(data, want, expected, intake):
+        if data is None or not _belongs(data, want, expected, intake):
             continue
         _check_cells(data, want, intake)
-        text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-        write_atomic(staged / f"{name}.ipynb", text)
-        intake.staged[name] = hash_text(text)
+        intake.staged[name] = data
     for file in spare:
-        intake.notes.append(f"{file} is not part of the assignment and was ignored")
-    stamp = folder / "timestamp.txt"
-    if stamp.is_file() and not stamp.is_symlink():
-        text = stamp.read_bytes()[:200].decode("utf-8", "replace").strip()
+        intake.notes.append(f"{shown(file)} is not part of the assignment and was ignored")
+    if STAMP in submission.files:
+        text = submission.files[STAMP][:200].decode("utf-8", "replace").strip()
         if _is_time(text):
-            write_atomic(staged / stamp.name, text + "\n")
-            intake.staged[stamp.name] = hash_text(text)
+            intake.timestamp = text
         else:
-            intake.notes.append("timestamp.txt doesn't hold a time and was ignored")
+            intake.notes.append(f"{STAMP} doesn't hold a time and was ignored")
     return intake
 
 
@@ -271,31 +289,36 @@ def _is_time(text: str) -> bool:
 
 
 def _read_all(
-    folder: Path, wanted: dict[str, Expected], intake: Intake
+    submission: Submission, wanted: dict[str, Expected], intake: Intake
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]], set[str]]:
-    """Read every notebook of a folder: expected ones, other ones, names that failed."""
+    """Read every notebook of a submission: expected ones, other ones, names that failed."""
     read: dict[str, dict[str, Any]] = {}
     spare: dict[str, dict[str, Any]] = {}
     failed: set[str] = set()
-    for path in sorted(folder.iterdir()):
-        if path.name in IGNORED or path.name == "timestamp.txt":
+    if submission.trouble:
+        intake.attention.append(f"{submission.trouble}. Scored 0")
+    for file in sorted({*submission.files, *submission.refused, *submission.ignored}):
+        if file == STAMP and file in submission.files:
             continue
-        if path.suffix != ".ipynb":
-            intake.notes.append(f"{path.name} is not part of the assignment and was ignored")
+        if file in submission.ignored:
+            intake.notes.append(f"{shown(file)} is not part of the assignment and was ignored")
             continue
+        stem = file.removesuffix(".ipynb")
         try:
-            data = normalise(read_submitted(path))
+            if file in submission.refused:
+                raise UnreadableError(submission.refused[file])
+            data = normalise(parse(submission.files[file]))
         except UnreadableError as error:
-            if path.stem in wanted:
-                failed.add(path.stem)
-                intake.attention.append(f"{path.name} {error}. Scored 0")
+            if stem in wanted:
+                failed.add(stem)
+                intake.attention.append(f"{shown(file)}: notebook {error}. Scored 0")
             else:
-                intake.notes.append(f"{path.name} {error}; it was ignored")
+                intake.notes.append(f"{shown(file)} {error}; it was ignored")
             continue
-        if path.stem in wanted:
-            read[path.stem] = data
+        if stem in wanted:
+            read[stem] = data
         else:
-            spare[path.name] = data
+            spare[file] = data
     return read, spare, failed
 
 
@@ -313,13 +336,14 @@ def _renamed(
         if want.share(data) >= BELONGS and _best(data, want, expected) is want
     ]
     if len(fits) == 1:
-        intake.notes.append(f"{fits[0]} was graded as {want.name}.ipynb")
+        intake.notes.append(f"{shown(fits[0])} was graded as {want.name}.ipynb")
         if want.name in failed:
-            broken = f"{want.name}.ipynb "
+            broken = f"{want.name}.ipynb: "
             intake.attention[:] = [a for a in intake.attention if not a.startswith(broken)]
         return spare.pop(fits[0])
     if want.name not in failed:
-        hint = f"; {' and '.join(fits)} could be it: keep one, rename it" if fits else ""
+        names = " and ".join(map(shown, fits))
+        hint = f"; {names} could be it: keep one, rename it" if fits else ""
         intake.attention.append(f"{want.name}.ipynb is missing{hint}. Scored 0")
     return None
 

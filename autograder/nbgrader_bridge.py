@@ -6,7 +6,6 @@ import contextlib
 import io
 import logging
 import os
-import sqlite3
 import sys
 import warnings
 from collections.abc import Iterator
@@ -134,16 +133,6 @@ def database_path(directory: Any) -> Path | None:
     """The gradebook's file, None where it isn't SQLite."""
     url = str(directory.db_url)
     return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
-
-
-def copy_database(source: Path, target: Path) -> None:
-    """Copy a SQLite gradebook, consistent even while it is being written."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        contextlib.closing(sqlite3.connect(source)) as old,
-        contextlib.closing(sqlite3.connect(target)) as new,
-    ):
-        old.backup(new)
 
 
 @contextlib.contextmanager

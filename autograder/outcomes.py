@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from autograder.course import Course, hash_text
-from autograder.execute import INCIDENTS
-from autograder.notebooks import read_notebook
-from autograder.verdicts import NO_VERDICT, hints, scored_cells
+from autograder.result import ATTENTION, GRADED, Result
 
-GRADED = "graded"
-ATTENTION = "needs attention"
-# A loop that was stopped is the student's; these leave cells unexecuted, so a person looks.
-SERIOUS = ("kernel", "kernel-died", "unresponsive", "notebook-timeout")
+__all__ = ["ATTENTION", "GRADED", "SHARED", "Outcome", "Task", "hints_of", "outcome_of"]
+
+SHARED = (
+    "Some cells of this assignment ran in one process with the submission's code: its grades are "
+    "not tamper-proof."
+)
 
 
 @dataclass
@@ -41,6 +40,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     feedback: list[str] = field(default_factory=list)
+    isolation: str = "split"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -57,89 +57,47 @@ class Outcome:
         if reason not in self.reasons:
             self.reasons.append(reason)
 
+    def fill(self, view: Any, order: Mapping[str, tuple[str, ...]], hints: Hints) -> None:
+        """Take scores from the gradebook, which knows of manual grades, and add the hints.
 
-def gradebook_state(book: Any, assignment: str, student: str) -> str:
-    """Hash of what the gradebook holds for a submission: scores, manual ones too, and comments."""
-    submission = book.find_submission(assignment, student)
-    parts: list[str] = []
-    for notebook in sorted(submission.notebooks, key=lambda n: str(n.name)):
-        rows = [
-            f"{g.name} {g.auto_score} {g.manual_score} {g.extra_credit}" for g in notebook.grades
-        ]
-        rows += [f"{c.name} {c.comment}" for c in notebook.comments]
-        parts += [str(notebook.name), *sorted(rows)]
-    return hash_text(*parts)
-
-
-def read_execution(path: Path, outcome: Outcome) -> dict[str, list[str]]:
-    """Take incidents and hints out of an autograded notebook.
-
-    Returns
-    -------
-    dict
-        Grade id -> hints.
-    """
-    notebook = read_notebook(path)
-    record = notebook["metadata"].get(INCIDENTS, {})
-    for incident in record.get("incidents", []):
-        sentence = f"{path.name}: {incident['text']}"
-        if incident["kind"] in SERIOUS:
-            outcome.attend(f"{sentence}; the cells after it were not executed and score 0")
-        else:
-            outcome.notes.append(sentence)
-    serious = any(i["kind"] in SERIOUS for i in record.get("incidents", []))
-    found: dict[str, list[str]] = {}
-    for name, cell in scored_cells(notebook["cells"]):
-        found[name] = hints(cell) or _error_line(cell)
-    if not serious:
-        for sentence in record.get("no_verdict", []):
-            outcome.notes.append(f"{path.name}: {sentence}")
-    return found
-
-
-def _error_line(cell: Any) -> list[str]:
-    errors = [o for o in cell["outputs"] if o["output_type"] == "error"]
-    if not errors:
-        return []
-    last = errors[-1]
-    if last["ename"] == NO_VERDICT:
-        return [str(last["evalue"])]
-    evalue = str(last["evalue"]).splitlines()[0][:120] if last["evalue"] else ""
-    return [f"{last['ename']}: {evalue}".rstrip(": ")]
-
-
-def collect(
-    course: Course, directory: Any, outcome: Outcome, order: dict[str, tuple[str, ...]]
-) -> None:
-    """Fill in scores from the gradebook and hints from the autograded notebooks.
-
-    Parameters
-    ----------
-    course : Course
-        The course.
-    directory : CourseDirectory
-        Where the gradebook is.
-    outcome : Outcome
-        Filled in.
-    order : dict
-        Graded ids of each notebook in the order in which they stand there.
-    """
-    from autograder.nbgrader_bridge import gradebook
-
-    outcome.tasks = []
-    folder = course.autograded / outcome.student / outcome.assignment
-    with gradebook(directory) as book:
-        submission = book.find_submission(outcome.assignment, outcome.student)
-        outcome.score, outcome.max_score = submission.score, submission.max_score
-        for record in sorted(submission.notebooks, key=lambda n: str(n.name)):
-            path = folder / f"{record.name}.ipynb"
-            found = read_execution(path, outcome) if path.is_file() else {}
-            grades = {str(grade.name): grade for grade in record.grades}
-            known = [name for name in order.get(str(record.name), ()) if name in grades]
+        Parameters
+        ----------
+        view : autograder.record.SubmissionView
+            What the gradebook holds.
+        order : mapping
+            Graded ids of each notebook in the order in which they stand there.
+        hints : mapping
+            ``(notebook, grade id)`` -> hints.
+        """
+        self.score, self.max_score = view.score, view.max_score
+        self.tasks = []
+        for notebook in sorted(view.notebooks.values(), key=lambda n: str(n.name)):
+            grades = notebook.grades
+            known = [name for name in order.get(notebook.name, ()) if name in grades]
             for name in [*known, *sorted(grades.keys() - set(known))]:
                 grade = grades[name]
                 full = grade.score >= grade.max_score
-                outcome.tasks.append(
-                    Task(record.name, grade.name, grade.score, grade.max_score,
-                         [] if full else found.get(grade.name, []))
-                )  # fmt: skip
+                found = [] if full else list(hints.get((notebook.name, name), ()))
+                self.tasks.append(
+                    Task(notebook.name, name, grade.score, grade.max_score, found)
+                )
+
+
+Hints = Mapping[tuple[str, str], tuple[str, ...] | list[str]]
+
+
+def outcome_of(student: str, result: Result) -> Outcome:
+    """An outcome without scores yet."""
+    outcome = Outcome(
+        student, result.assignment, notes=list(result.notes), isolation=result.isolation
+    )
+    for reason in result.reasons:
+        outcome.attend(reason)
+    return outcome
+
+
+def hints_of(result: Result) -> dict[tuple[str, str], tuple[str, ...]]:
+    """The hints of every graded cell, by notebook and grade id."""
+    return {
+        (sheet.name, cell.name): cell.hints for sheet in result.sheets for cell in sheet.cells
+    }

@@ -13,7 +13,7 @@ from typing import Any
 
 from autograder.course import Course, read_json, write_atomic, write_json
 from autograder.grade import ClassRun
-from autograder.outcomes import ATTENTION, Outcome
+from autograder.outcomes import ATTENTION, SHARED, Outcome
 
 STYLE = """
 :root{color-scheme:light dark;--line:#8884;--bar:#2a78b8;--warn:#b5541c}
@@ -67,6 +67,7 @@ def write_reports(course: Course, run: ClassRun) -> list[Path]:
         paths[2],
         {
             "assignment": run.assignment,
+            "isolation": run.isolation,
             "students": [outcome.to_dict() for outcome in run.outcomes],
             "tasks": [vars(row) for row in summarise_tasks(run.outcomes)],
         },
@@ -136,6 +137,7 @@ def render(course: Course, run: ClassRun) -> str:
         f"<h1>{_e(run.assignment)}</h1>",
         f"<p>{len(outcomes)} submissions, mean {mean:.1f} of {top:g} points, "
         f"{len(attention)} need attention.</p>",
+        *([f'<p class="attention">{_e(SHARED)}</p>'] if run.isolation == "shared" else []),
         "<h2>Tasks</h2>", _task_table(outcomes), "<h2>Students</h2>",
         _student_table(course, outcomes),
     ]  # fmt: skip

@@ -136,13 +136,16 @@ def _row(course: Course, assignment: str, name: str) -> Row:
 
 def _execute(course: Course, path: Path) -> list[Any]:
     """Execute a notebook as grading does; returns its cells."""
-    from autograder.execute import CourseExecute
+    from autograder.execute import ConfinedExecute
+    from autograder.nbgrader_bridge import load_config
     from autograder.notebooks import read_notebook
 
     empty = course.cache / "empty"
     empty.mkdir(parents=True, exist_ok=True)
-    executor = CourseExecute(course_root=str(course.root))
-    notebook, _ = executor.preprocess(read_notebook(path), {"metadata": {"path": str(empty)}})
+    executor = ConfinedExecute(config=load_config(course), course_root=str(course.root))
+    where = {"assignment": path.parent.name, "notebook": path.stem, "student": "."}
+    resources = {"metadata": {"path": str(empty)}, "nbgrader": where}
+    notebook, _ = executor.preprocess(read_notebook(path), resources)
     return list(notebook["cells"])
 
 

@@ -20,7 +20,7 @@ from nbgrader.preprocessors import (
     OverwriteKernelspec,
 )
 
-from autograder.notebooks import grade_id
+from autograder.restore import restore_metadata, template_of
 
 
 class RestoreMetadata(NbGraderPreprocessor):  # type: ignore[misc]
@@ -31,36 +31,12 @@ class RestoreMetadata(NbGraderPreprocessor):  # type: ignore[misc]
         where = resources["nbgrader"]
         with Gradebook(where["db_url"]) as book:
             record = book.find_notebook(where["notebook"], where["assignment"])
-            graded = {cell.name: cell for cell in record.grade_cells}
-            solutions = {cell.name for cell in record.solution_cells}
-            tasks = {cell.name for cell in record.task_cells}
-            known = {cell.name: cell for cell in record.source_cells}
-            seen: set[str] = set()
-            for cell in nb.cells:
-                name = grade_id(cell)
-                if name in tasks and name not in seen:
-                    seen.add(name)
-                    continue
-                cell.metadata.pop("nbgrader", None)
-                if name not in known or name in seen:
-                    continue
-                seen.add(name)
-                meta = {
-                    "grade": name in graded,
-                    "grade_id": name,
-                    "locked": bool(known[name].locked),
-                    "schema_version": 3,
-                    "solution": name in solutions,
-                    "task": False,
-                }
-                if name in graded:
-                    meta["points"] = graded[name].max_score
-                cell.metadata["nbgrader"] = type(cell.metadata)(meta)
-            self._zero_deleted(book, where, set(graded) - seen)
+            deleted = restore_metadata(nb.cells, template_of(record))
+            self._zero_deleted(book, where, deleted)
         return nb, resources
 
-    def _zero_deleted(self, book: Any, where: Any, deleted: set[str]) -> None:
-        for name in sorted(deleted):
+    def _zero_deleted(self, book: Any, where: Any, deleted: list[str]) -> None:
+        for name in deleted:
             try:
                 grade = book.find_grade(
                     name, where["notebook"], where["assignment"], where["student"]

@@ -187,7 +187,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Course:
     course = make_course(tmp_path_factory.mktemp("released") / "course")
     # Endless loops must not make the tests wait.
     with (course.root / "nbgrader_config.py").open("a", encoding="utf-8") as config:
-        config.write("\nc.Execute.timeout = 3\nc.CourseExecute.locked_timeout = 3\n")
+        config.write("\nc.ConfinedExecute.cell_seconds = 3\nc.ConfinedExecute.call_seconds = 3\n")
     release(course, course.assignments())
     return course
 

@@ -17,13 +17,16 @@ from autograder.cli import main
 from autograder.course import Course
 from autograder.errors import CourseError
 from autograder.grade import ClassRun, grade, grader_hash, one_at_a_time
+from autograder.job import Job
 from autograder.nbgrader_bridge import course_directory, gradebook
 from autograder.outcomes import ATTENTION, GRADED, Outcome
+from autograder.plan import make_plan
 from autograder.report import write_reports
 
 # One worker of a parallel test run grades the class, all others leave it alone.
 pytestmark = [pytest.mark.kernel, pytest.mark.xdist_group("grading")]
 
+JOB_TO_DICT = Job.to_dict
 RIGHT = "def double(x):\n    return 2 * x"
 ANSWER = 'answer_size = "b"'
 STUBBORN = """
@@ -100,15 +103,14 @@ def of(graded: ClassRun) -> Callable[[str], Outcome]:
     ("student", "score", "words"),
     [
         ("missing", 0, "double_numpy.ipynb is missing"),
-        ("broken", 0, "broken JSON: line "),
+        ("broken", 0, "notebook is not valid JSON at line "),
         ("cut", 0, "the upload was cut off"),
         ("deleted", 1, "cell score_double was deleted: scored 0"),
         ("copied", 4, "two cells share grade_id score_double: the first one counts"),
         ("other", 0, "is the notebook triple_numpy of assignment 02-triple"),
         ("latin", 0, "is not UTF-8 text (line "),
         ("page", 0, "is a web page, not a notebook"),
-        ("dead", 0, "the kernel died in cell double"),
-        ("stubborn", 0, "cell double ran longer than 3 s and could not be interrupted"),
+        ("dead", 1, "ended by itself with status 1 (in cell double)"),
     ],
 )
 def test_each_bad_submission_needs_attention_in_words(
@@ -122,8 +124,8 @@ def test_each_bad_submission_needs_attention_in_words(
 
 @pytest.mark.parametrize(
     ("student", "score"),
-    [("good", 4), ("untouched", 0), ("renamed", 4), ("extra", 4), ("loop", 1), ("syntax", 1),
-     ("damaged", 1)],
+    [("good", 4), ("untouched", 0), ("renamed", 4), ("extra", 4), ("loop", 1), ("stubborn", 1),
+     ("syntax", 1), ("damaged", 1)],
 )  # fmt: skip
 def test_the_run_completes_for_everyone_else(
     of: Callable[[str], Outcome], student: str, score: float
@@ -135,16 +137,16 @@ def test_the_run_completes_for_everyone_else(
 def test_notes_say_what_is_good_to_know(of: Callable[[str], Outcome]) -> None:
     assert any("nnlib.py is not part" in note for note in of("extra").notes)
     assert any("(1).ipynb was graded as double_numpy.ipynb" in note for note in of("renamed").notes)
-    assert any("ran longer than 3 s and was stopped" in note for note in of("loop").notes)
+    for name in ("loop", "stubborn"):
+        words = "timeout in cell double: it ran longer than 3 s; endless loop?"
+        assert any(words in note for note in of(name).notes)
 
 
-def test_unexecuted_cells_say_why(graded: ClassRun, released: Course) -> None:
+def test_a_cell_that_ended_its_process_says_so(graded: ClassRun, released: Course) -> None:
     path = released.autograded / "dead" / "01-double" / "double_numpy.ipynb"
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    for name in ("score_double", "score_answer_size"):
-        output = cell(notebook, name)["outputs"][0]
-        assert output["ename"] == "NoVerdict"
-        assert "never executed because the kernel died in cell double" in output["evalue"]
+    assert "ended by itself with status 1" in cell(notebook, "double")["outputs"][-1]["evalue"]
+    assert cell(notebook, "score_double")["outputs"][0]["output_type"] == "error"
 
 
 def test_the_gradebook_says_the_same(graded: ClassRun, released: Course) -> None:
@@ -166,7 +168,7 @@ def test_feedback_shows_verdicts_and_loads_nothing(graded: ClassRun, released: C
     assert "cdnjs" not in head
     assert "twice_of_it" not in text
     notice = released.feedback / "broken" / "01-double" / "needs-attention.html"
-    assert "broken JSON" in notice.read_text(encoding="utf-8")
+    assert "not valid JSON" in notice.read_text(encoding="utf-8")
 
 
 def test_reports(graded: ClassRun, released: Course) -> None:
@@ -188,7 +190,9 @@ def test_a_second_run_executes_nothing(
 ) -> None:
     page = released.feedback / "good" / "01-double" / "double_numpy.html"
     before = page.stat().st_mtime_ns
-    monkeypatch.setattr("autograder.grade._grade_one", lambda *_: pytest.fail("graded again"))
+    monkeypatch.setattr(
+        "autograder.classrun.Grading._record", lambda *_: pytest.fail("graded again")
+    )
     again = grade(released, ["01-double"])[0]
     assert again.fresh == 0
     assert [o.to_dict() for o in again.outcomes] == [o.to_dict() for o in graded.outcomes]
@@ -211,19 +215,23 @@ def test_manual_grades_and_comments_reach_report_and_feedback(
     assert "Nearly there" in page.read_text(encoding="utf-8")
 
 
-def test_a_changed_submission_is_graded_anew_and_markdown_costs_no_kernel(
+def test_a_changed_submission_is_graded_anew_and_markdown_costs_no_execution(
     released: Course, notebook: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submit(released, "late", solve(notebook()))
     assert grade(released, ["01-double"], students="late")[0].outcomes[0].score == 4
+    # What an execution gave is known by its content, and goes to the engine with the job.
+    known: list[dict[str, Any]] = []
     monkeypatch.setattr(
-        "autograder.execute.CourseExecute._run", lambda *_: pytest.fail("a kernel started")
+        "autograder.classrun.Job.to_dict",
+        lambda job: known.append(dict(job.known)) or JOB_TO_DICT(job),
     )
     changed = solve(notebook())
     changed["cells"][0]["source"] = "# A new title"
     submit(released, "late", changed)
     run = grade(released, ["01-double"], students="late", workers=1)[0]
     assert (run.fresh, run.outcomes[0].score) == (1, 4)
+    assert len(known[0]) == 1
     # A resubmission without the graded cell must not keep the earlier score.
     submit(released, "late", without(changed, "score_double"))
     monkeypatch.undo()
@@ -233,9 +241,14 @@ def test_a_changed_submission_is_graded_anew_and_markdown_costs_no_kernel(
 def test_what_decides_a_grade_is_in_the_keys(
     released: Course, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = executed.environment_hash(released), grader_hash(released, "01-double")
+    def keys() -> tuple[str, str]:
+        with gradebook(course_directory(released, "01-double")) as book:
+            plan = make_plan(released, "01-double", book)
+        return executed.environment_hash(released), grader_hash(released, plan)
+
+    before = keys()
     monkeypatch.setenv("NNCOURSE_SECRET", "another")
-    after = executed.environment_hash(released), grader_hash(released, "01-double")
+    after = keys()
     assert before[0] != after[0]
     assert before[1] != after[1]
 
@@ -246,7 +259,7 @@ def test_the_command_prints_grades_and_paths(
     monkeypatch.chdir(released.submitted)
     result = CliRunner().invoke(main, ["grade", "01", "--students", "[bg]*"])
     assert result.exit_code == 0, result.output
-    for words in ("good", "4/4", "broken JSON", "reports/01-double.html", "no course secret"):
+    for words in ("good", "4/4", "not valid JSON", "reports/01-double.html", "no course secret"):
         assert words in result.output
     empty = CliRunner().invoke(main, ["grade", "02", "--students", "nobody"])
     assert empty.exit_code == 2

@@ -92,7 +92,7 @@ def test_check_explains_a_file_that_is_no_notebook(tmp_path: Path) -> None:
     path.write_text('{"cells": [1,}', encoding="utf-8")
     result = CliRunner().invoke(main, ["check", str(path)])
     assert result.exit_code == 2
-    assert "broken JSON: line 1" in result.output
+    assert "not valid JSON at line 1" in result.output
     with pytest.raises(CourseError, match="There is no file"):
         check_notebook(tmp_path / "nowhere.ipynb")
 
