@@ -19,7 +19,7 @@ import tempfile
 import threading
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ class PlainProcess:
         self.socket, theirs = socket.socketpair()
         keep = ("PATH", "HOME", "LANG", "SYSTEMROOT", "TMPDIR")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "autograder.worker", str(theirs.fileno())],
+            [sys.executable, "-P", "-m", "autograder.worker", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),), cwd=self._folder, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env={name: os.environ[name] for name in keep if name in os.environ}
@@ -183,7 +183,10 @@ def execute(request: Mapping[str, Any]) -> dict[str, Any]:
     bounds = Bounds.from_dict(request.get("bounds", {}))
     hidden = tuple(sorted(request.get("hidden", ())))
     preload = preload_for(cells, hidden)
-    files = {name: base64.b64decode(data) for name, data in request.get("files", {}).items()}
+    files, given = (
+        {name: base64.b64decode(data) for name, data in request.get(key, {}).items()}
+        for key in ("files", "given")
+    )
     trust = bool(request.get("trust", False))
     os.environ[SECRET_ENV] = str(request.get("secret", ""))
     # The checks' own limit is the backstop behind the student side's.
@@ -197,9 +200,37 @@ def execute(request: Mapping[str, Any]) -> dict[str, Any]:
         cells, lambda: CONFINEMENT.spawn(files, bounds, hidden, preload, trust), bounds,
         isolation=request.get("isolation", "split"),
         student_names=frozenset(request.get("student_names", ())),
+        locked_names=frozenset(request.get("locked_names", ())),
+        imports=tuple(request.get("imports", ())),
         keep_files=bool(request.get("keep_files", False)),
     )  # fmt: skip
-    return run.record()
+    with beside(given):
+        return run.record()
+
+
+@contextlib.contextmanager
+def beside(files: Mapping[str, bytes]) -> Iterator[None]:
+    """Work in a folder with the instructor's files, whose modules a locked cell can import."""
+    if not files:
+        yield
+        return
+    here, known = os.getcwd(), set(sys.modules)
+    folder = tempfile.mkdtemp(prefix="nncourse-given-")
+    try:
+        for name, content in files.items():
+            target = Path(folder, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        os.chdir(folder)
+        sys.path.append(folder)
+        yield
+    finally:
+        os.chdir(here)
+        sys.path[:] = [path for path in sys.path if path != folder]
+        for name in set(sys.modules) - known:
+            if str(getattr(sys.modules[name], "__file__", None)).startswith(folder):
+                del sys.modules[name]
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def known_exceptions() -> dict[str, type[Exception]]:
@@ -254,6 +285,9 @@ def main(descriptor: int) -> None:
     """Serve requests until the client hangs up."""
     import gc
 
+    from autograder.lean import skip_slow_imports
+
+    skip_slow_imports()
     sock = socket.socket(fileno=descriptor)
     # What is kept for the whole class is large and never garbage: look for that less often.
     gc.set_threshold(20_000, 20, 50)

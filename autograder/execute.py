@@ -113,14 +113,15 @@ class ConfinedExecute(Execute):  # type: ignore[misc]
         folder = Path((resources or {}).get("metadata", {}).get("path") or ".")
         require_python(nb)
         course = self._course()
-        settings = self._settings(str(where.get("assignment", "")), str(where.get("notebook", "")))
+        assignment = str(where.get("assignment", "") or ".")
+        settings = self._settings(assignment, str(where.get("notebook", "")))
         settings["student_names"] = sorted(student_names(course, where, nb))
         record, name = None, ""
         if course is not None:
             name = executed.key(course, nb.cells, folder, settings)
             record = None if self.refresh else executed.load(course, name)
         if record is None:
-            record = self._run(nb, folder, settings, course)
+            record = self._run(nb, folder, settings, course, assignment)
             if course is not None and not _is_the_graders(record):
                 executed.keep(course, name, record)
         executed.apply(record, nb.cells)
@@ -137,8 +138,9 @@ class ConfinedExecute(Execute):  # type: ignore[misc]
         return nb, resources
 
     def _course(self) -> Course | None:
-        if self.course_root:
-            return Course(Path(self.course_root))
+        root = self.course_root or self.config.get("CourseDirectory", {}).get("root", "")
+        if root:
+            return Course(Path(str(root)))
         with contextlib.suppress(CourseError):
             return find_course()
         return None
@@ -156,12 +158,14 @@ class ConfinedExecute(Execute):  # type: ignore[misc]
         }  # fmt: skip
 
     def _run(
-        self, nb: Any, folder: Path, settings: dict[str, Any], course: Course | None
-    ) -> dict[str, Any]:
+        self, nb: Any, folder: Path, settings: dict[str, Any], course: Course | None,
+        assignment: str,
+    ) -> dict[str, Any]:  # fmt: skip
         request = {
             "do": "execute", **settings,
             "cells": [plain_cell(cell) for cell in nb.cells],
             "files": files_beside(folder),
+            "given": files_beside(course.source / assignment) if course is not None else {},
             "secret": course.secret() if course is not None else "",
         }  # fmt: skip
         seconds = settings["bounds"]["notebook_seconds"] + GRACE

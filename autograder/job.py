@@ -29,14 +29,12 @@ from autograder.result import Cell, Result, Sheet
 from autograder.submission import Submission
 from autograder.verdicts import NO_VERDICT, enforce_verdicts, hints
 
-# A loop that was stopped is the student's and costs its own task only. Whatever else happens
-# costs more than that, so a person looks.
-MILD = ("timeout", "note")
+MILD = ("note",)
 ENDED = ("kernel", "notebook-timeout")
 """Incidents after which nothing of the notebook is executed."""
 REFUSED = "refused"
 REST_UNEXECUTED = "the cells after it were not executed and score 0"
-REST_LOST = "what the cells before had defined was lost: compare the scores of the other tasks"
+AGAIN = "the process was started again without that cell, and the rest was graded"
 
 Execute = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -194,7 +192,8 @@ def _grade(
 def _request(plan: Plan, settings: Mapping[str, Any], cells: list[Any]) -> dict[str, Any]:
     files = {n: base64.b64encode(plan.files[n]).decode("ascii") for n in sorted(plan.files)}
     return {
-        "do": "execute", "cells": cells, "files": files, "secret": plan.secret, **settings,
+        "do": "execute", "cells": cells, "files": files, "given": files,
+        "secret": plan.secret, **settings,
     }  # fmt: skip
 
 
@@ -227,8 +226,9 @@ def _report(file: str, notebook: Any, reasons: list[str], notes: list[str]) -> N
             notes.append(sentence)
         else:
             serious = True
-            ended = incident["kind"] in ENDED
-            reasons.append(f"{sentence}; {REST_UNEXECUTED if ended else REST_LOST}")
+            more = "; " + REST_UNEXECUTED if incident["kind"] in ENDED else ""
+            more = "; " + AGAIN if incident["kind"] == "killed" else more
+            reasons.append(sentence + more)
     if not serious:
         notes += [f"{file}: {sentence}" for sentence in record.get("no_verdict", [])]
 

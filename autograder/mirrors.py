@@ -234,7 +234,7 @@ class Mirrors:
         for key, mirror in list(self._by_key.items()):
             if not mirror.kind.lasting:
                 del self._by_key[key]
-                del self._keys[id(mirror.obj)]
+                self._keys.pop(id(mirror.obj), None)
 
     def clear(self) -> None:
         """Drop everything."""

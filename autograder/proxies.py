@@ -24,6 +24,7 @@ OPERATORS = (
     "lshift", "rshift",
 )  # fmt: skip
 UNARY = ("neg", "pos", "abs", "invert")
+DIFFERENCES = ("__sub__", "__rsub__")
 READABLE_SPECIALS = ("__name__", "__doc__", "__qualname__")
 
 
@@ -49,6 +50,7 @@ class Remote:
         set_slot(self, "_handle", handle)
         set_slot(self, "_name", name)
         set_slot(self, "_own", own)
+        set_slot(self, "_gap", False)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name not in READABLE_SPECIALS:
@@ -96,6 +98,7 @@ def _mark(parent: Any, value: Any) -> Any:
     """What comes from an instance that this side made can be calculated with, too."""
     if isinstance(value, RemoteObject) and _get(parent, "_own"):
         object.__setattr__(value, "_own", True)
+        object.__setattr__(value, "_gap", _get(parent, "_gap"))
     return value
 
 
@@ -163,7 +166,9 @@ class RemoteObject(Remote):
 def _calculate(name: str) -> Any:
     def operator(self: Any, other: Any) -> Any:
         _must_be_own(self, name)
-        return _mark(self, ask(self, "operator", name, other))
+        # A difference to data is a comparison: what comes of it must not be a verdict.
+        gap = _get(self, "_gap") or (name in DIFFERENCES and not isinstance(other, Remote))
+        return _calculated(self, name, ask(self, "operator", name, other), gap)
 
     return operator
 
@@ -171,9 +176,21 @@ def _calculate(name: str) -> Any:
 def _calculate_alone(name: str) -> Any:
     def operator(self: Any) -> Any:
         _must_be_own(self, name)
-        return _mark(self, ask(self, "unary", name))
+        return _calculated(self, name, ask(self, "unary", name), _get(self, "_gap"))
 
     return operator
+
+
+def _calculated(parent: Any, name: str, value: Any, gap: bool) -> Any:
+    if gap and not isinstance(value, RemoteObject):
+        raise TypeError(
+            f"an object of class {_get(parent, '_name')} can't be compared here by {name}: "
+            "compare its numbers"
+        )
+    value = _mark(parent, value)
+    if gap:
+        object.__setattr__(value, "_gap", True)
+    return value
 
 
 def _must_be_own(proxy: Any, name: str) -> None:
@@ -205,10 +222,28 @@ _ABILITY_METHODS: dict[str, Any] = {
     "__getitem__": lambda self, key: _mark(self, ask(self, "item", key)),
     "__setitem__": lambda self, key, value: ask(self, "setitem", key, value),
     "__delitem__": lambda self, key: ask(self, "delitem", key),
-    "__contains__": lambda self, item: bool(ask(self, "contains", item)),
     "__enter__": lambda self: _mark(self, ask(self, "enter")),
-    "__exit__": lambda self, *error: bool(ask(self, "exit")),
 }
+
+
+def _contains(self: Any, item: Any) -> bool:
+    """A result's items are compared here; a container that this side made is asked."""
+    if _get(self, "_own"):
+        return bool(ask(self, "contains", item))
+    return any(value is item or value == item for value in self.__iter_values__())
+
+
+def _exit(self: Any, *error: Any) -> bool:
+    """A context manager of the student's must not swallow a failed assertion."""
+    swallowed = bool(ask(self, "exit"))
+    kind = error[0] if error else None
+    return swallowed and kind is not None and (
+        issubclass(kind, Exception) and not issubclass(kind, AssertionError)
+    )
+
+
+_ABILITY_METHODS["__contains__"] = _contains
+_ABILITY_METHODS["__exit__"] = _exit
 
 
 def _next(self: Any) -> Any:

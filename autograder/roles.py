@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from typing import Any
 
 from autograder.notebooks import nbgrader_meta, parse_cell
@@ -75,12 +76,14 @@ def used_names(source: str) -> set[str]:
 
 
 def asked_of_student(
-    source: str, owned: dict[str, Any], student_names: frozenset[str]
-) -> list[str]:
+    source: str, owned: dict[str, Any], student_names: frozenset[str],
+    locked_names: frozenset[str] = frozenset(),
+) -> list[str]:  # fmt: skip
     """Names that a locked cell takes from the student's notebook.
 
-    What a locked cell bound, and Python's own functions, a student can't replace; except names
-    that the instructor's solution cells define, and a locked placeholder that is None.
+    What a locked cell bound or will bind, and Python's own functions, a student can't replace, not
+    by deleting the locked cell either; except names that the instructor's solution cells define,
+    and a locked placeholder that is None.
     """
     asked = []
     for name in sorted(used_names(source)):
@@ -91,9 +94,51 @@ def asked_of_student(
         elif name in owned:
             if owned[name] is None:
                 asked.append(name)
-        elif not hasattr(builtins, name):
+        elif not hasattr(builtins, name) and name not in locked_names:
             asked.append(name)
     return asked
+
+
+SHELL_NAMES = re.compile(r"_+|_i+|_i?\d+|_[iod]h")
+"""Names that the shell itself binds."""
+
+
+def instructors_parts(cells: list[Any]) -> dict[str, list[str]]:
+    """What the instructor's own version of a notebook says about names.
+
+    Parameters
+    ----------
+    cells : list of dict
+        Cells of the source notebook, with their nbgrader metadata.
+
+    Returns
+    -------
+    dict
+        ``student_names``: bound by solution cells. ``locked_names``: bound by locked cells, even
+        where a submission lacks them. ``imports``: import statements outside of solutions, which
+        also hold on the grader's side, whatever a student binds to ``np``.
+    """
+    locked: set[str] = set()
+    imports: list[str] = []
+    for cell in cells:
+        meta = nbgrader_meta(cell)
+        if cell["cell_type"] != "code" or meta.get("solution"):
+            continue
+        if meta.get("locked") or meta.get("grade"):
+            locked |= bound_names(cell["source"])
+        imports += imports_of(cell["source"])
+    return {
+        "student_names": sorted(names_of_solutions(cells)),
+        "locked_names": sorted(locked - {"%"}),
+        "imports": list(dict.fromkeys(imports)),
+    }
+
+
+def imports_of(source: str) -> list[str]:
+    """Import statements at a cell's top level."""
+    tree = parse_cell(source)
+    body = tree.body if tree is not None else []
+    return [ast.unparse(node) for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 def names_of_solutions(cells: list[Any]) -> set[str]:

@@ -7,25 +7,33 @@ what went wrong in words. The verdict on a graded cell is computed in this proce
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from autograder.bounds import Bounds
 from autograder.notebooks import cell_label
+from autograder.own_limits import GraderTimeoutError, computing_limit, memory_limit
 from autograder.peer import RemoteStopped
-from autograder.roles import BOTH, GRADER, STUDENT, asked_of_student, bound_names, role_of
+from autograder.roles import (
+    BOTH,
+    GRADER,
+    SHELL_NAMES,
+    STUDENT,
+    asked_of_student,
+    bound_names,
+    role_of,
+)
 from autograder.shell import Collector, make_shell, merge, run_cell
-from autograder.student_side import Process, StudentSide, checked_output
+from autograder.student_side import GRACE, Process, StudentSide, checked_output
 from autograder.verdicts import no_verdict
-from autograder.wire import WireError
+from autograder.wire import WireError, whole_text
 
 
-class GraderTimeoutError(BaseException):
-    """A locked cell computed for too long on the grader's side."""
+OWN_MEMORY = 2**30
+"""Bytes that a locked cell may take in the grader's process, besides two messages' arrays."""
 
 
 class Run:
@@ -43,6 +51,10 @@ class Run:
         "shared" runs every cell on the student's side.
     student_names : frozenset of str
         Names that the instructor's solution cells define.
+    locked_names : frozenset of str
+        Names that the instructor's locked cells bind.
+    imports : sequence of str
+        Import statements of the instructor's version, which hold for locked cells.
     keep_files : bool
         Whether to hand back the files that the notebook wrote.
     """
@@ -50,12 +62,15 @@ class Run:
     def __init__(
         self, cells: list[Any], spawn: Callable[[], Process], bounds: Bounds, *,
         isolation: str = "split", student_names: frozenset[str] = frozenset(),
+        locked_names: frozenset[str] = frozenset(), imports: Sequence[str] = (),
         keep_files: bool = False,
     ) -> None:  # fmt: skip
         self.cells = cells
         self.bounds = bounds
         self.isolation = isolation
         self.student_names = student_names
+        self.locked_names = locked_names
+        self.imports = imports
         self.keep_files = keep_files
         self.files: dict[str, str] = {}
         self.side = StudentSide(spawn, bounds)
@@ -94,13 +109,13 @@ class Run:
                 "outputs": self._numbered(index, count),
                 "execution_count": count if ran else None,
             })  # fmt: skip
-        return {
+        record: dict[str, Any] = whole_text({
             "executed": self.executed,
             "incidents": self.incidents,
             "why_not": self.stopped or "it has no code",
             "cells": found,
-            **({"files": self.files} if self.keep_files else {}),
-        }
+        })
+        return record | ({"files": self.files} if self.keep_files else {})
 
     def _numbered(self, index: int, count: int) -> list[dict[str, Any]]:
         outputs = self.outputs.get(index, [])
@@ -123,11 +138,14 @@ class Run:
             self._on_grader_side(index, source)
 
     def _on_student_side(self, index: int, source: str) -> None:
-        status, outputs = self.side.run(source)
+        try:
+            with computing_limit(self.bounds.cell_seconds + GRACE):
+                status, outputs = self.side.run(source)
+        except GraderTimeoutError:
+            status, outputs = "gone", []
         label = self._label(index)
         if status == "timeout":
-            text = f"timeout in {label}: it ran longer than {self.bounds.cell_seconds:g} s; " \
-                   "endless loop?"  # fmt: skip
+            text = f"timeout in {label}: endless loop? Stopped after {self.bounds.cell_seconds:g} s"
             self.incidents.append({"kind": "timeout", "text": text})
             outputs = [o for o in outputs if o["output_type"] != "error"]
             outputs.append(dict(no_verdict(text, "CellTimeoutError")))
@@ -144,7 +162,7 @@ class Run:
     def _gone_text(self, label: str) -> str:
         reason = self.side.why_gone()
         if "answer in time" in reason:
-            text = f"timeout in {label}: it could not be interrupted and was stopped; endless loop?"
+            text = f"timeout in {label}: endless loop? It could not be interrupted and was killed"
             self.incidents.append({"kind": "timeout", "text": text})
         else:
             text = f"{reason} (in {label})"
@@ -153,10 +171,15 @@ class Run:
 
     def _on_grader_side(self, index: int, source: str) -> None:
         if self._grader is None:
-            self._grader = GraderCells(self.bounds, self.student_names)
+            self._grader = GraderCells(
+                self.bounds, self.student_names, self.locked_names, self.imports
+            )
         try:
-            outputs = self._grader.run(self.side, source)
-        except (RemoteStopped, WireError) as error:
+            with computing_limit(2 * self.bounds.cell_seconds), memory_limit(
+                OWN_MEMORY + 2 * self.bounds.array_bytes
+            ):
+                outputs = self._grader.run(self.side, source)
+        except (RemoteStopped, WireError, GraderTimeoutError) as error:
             text = f"{error} (before {self._label(index)})"
             self.incidents.append({"kind": "killed", "text": text})
             outputs = [dict(no_verdict(text, "ProcessStopped"))]
@@ -173,9 +196,13 @@ class GraderCells:
 
     _shell: Any = None
 
-    def __init__(self, bounds: Bounds, student_names: frozenset[str]) -> None:
+    def __init__(
+        self, bounds: Bounds, student_names: frozenset[str] = frozenset(),
+        locked_names: frozenset[str] = frozenset(), imports: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self._bounds = bounds
         self._student_names = student_names
+        self._locked_names = locked_names
         if GraderCells._shell is None:
             GraderCells._shell = make_shell(Collector(0, lambda output: None))
         self.shell = GraderCells._shell
@@ -183,8 +210,13 @@ class GraderCells:
         self.shell.user_ns.clear()
         self.shell.user_ns_hidden.clear()
         self.shell.init_user_ns()
+        self.shell.user_ns["__name__"] = "__main__"
         self._plain = set(self.shell.user_ns)
         self._seed()
+        for line in imports:
+            # What isn't installed here is a locked cell's own affair.
+            with suppress(Exception):
+                exec(line, self.shell.user_ns)
 
     @staticmethod
     def _seed() -> None:
@@ -202,12 +234,12 @@ class GraderCells:
     def _owned(self) -> dict[str, Any]:
         space = self.shell.user_ns
         return {name: value for name, value in space.items()
-                if name not in self._plain and not name.startswith("_")}  # fmt: skip
+                if name not in self._plain and not SHELL_NAMES.fullmatch(name)}  # fmt: skip
 
     def run(self, side: StudentSide, source: str) -> list[dict[str, Any]]:
         """Run one locked cell against the student's process; returns its outputs."""
         side.ready()
-        asked = asked_of_student(source, self._owned, self._student_names)
+        asked = asked_of_student(source, self._owned, self._student_names, self._locked_names)
         space = self.shell.user_ns
         given = side.names(asked)
         before = {name: space[name] for name in given if name in space}
@@ -222,7 +254,10 @@ class GraderCells:
         side.peer.deadline = min(side.deadline, end)
         try:
             with computing_limit(self._bounds.cell_seconds):
-                run_cell(self.shell, source)
+                error = run_cell(self.shell, source)
+            if error is not None and not any(o["output_type"] == "error" for o in outputs):
+                # An error that couldn't be shown still counts.
+                outputs.append(dict(no_verdict("an error occurred and was not shown")))
         except GraderTimeoutError:
             outputs.append(dict(no_verdict("the locked cell computed for too long",
                                            "CellTimeoutError")))  # fmt: skip
@@ -254,23 +289,3 @@ class GraderCells:
             sys.stdout.write(good["text"])
         elif good["output_type"] == "display_data":
             collector.show(good)
-
-
-@contextmanager
-def computing_limit(seconds: float) -> Iterator[None]:
-    """Bound this process's own computing; waiting for the student's side has its own limit.
-
-    The virtual timer counts processor time and is independent of the real one, which the checks
-    use for single calls.
-    """
-
-    def stop(signum: int, frame: Any) -> None:
-        raise GraderTimeoutError
-
-    previous = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 1.0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, previous)

@@ -32,6 +32,9 @@ HEADER_LIMIT = 64 * 2**20
 """Bytes of a message's JSON part."""
 MAX_DEPTH = 100
 MAX_BUFFERS = 100_000
+INT_DIGITS = 250_000
+RANGE_LIMIT = 10_000_000
+DECIMAL_EXPONENT = 10_000
 DTYPE = re.compile(r"[<>|=]?[?bBhHiIlLqQefdgFDGSUMmuc]\d{0,6}(\[\w{1,12}\])?")
 KINDS = "biufcSUMm"
 PLAIN_TYPES = (
@@ -336,7 +339,31 @@ def _read_objects(content: Any, wire: Decoder) -> Any:
 
 
 def _read_int(content: Any, wire: Decoder) -> int:
+    if len(content) > INT_DIGITS:
+        raise WireError("an integer is too large")
     return int(content, 16)
+
+
+def _read_range(content: Any, wire: Decoder) -> range:
+    # sum() and list() of a longer one can't be interrupted.
+    found = range(*wire.decode(content))
+    if (found.stop - found.start) // found.step > RANGE_LIMIT:
+        raise WireError(f"a range has more than {RANGE_LIMIT} numbers")
+    return found
+
+
+def _read_fraction(content: Any, wire: Decoder) -> Fraction:
+    numerator, denominator = wire.decode(content)
+    if type(numerator) is not int or type(denominator) is not int:
+        raise WireError("a fraction must have two integers")  # text could say 1e999999999
+    return Fraction(numerator, denominator)
+
+
+def _read_decimal(content: Any, wire: Decoder) -> Decimal:
+    found = Decimal(str(content)[:1000])
+    if found.is_finite() and abs(found.adjusted()) > DECIMAL_EXPONENT:
+        raise WireError("a decimal number is too large or too small")  # int() would write it out
+    return found
 
 
 NUMBER_TYPES = {name: kind for kind, name in NUMBERS.items()}
@@ -355,15 +382,26 @@ READERS: dict[str, Callable[[Any, Decoder], Any]] = {
     "complex": lambda content, wire: complex(float(content[0]), float(content[1])),
     "set": lambda content, wire: {wire.decode(item) for item in content},
     "frozenset": lambda content, wire: frozenset(wire.decode(item) for item in content),
-    "range": lambda content, wire: range(*wire.decode(content)),
+    "range": _read_range,
     "slice": lambda content, wire: slice(*wire.decode(content)),
     "ellipsis": lambda content, wire: ...,
-    "fraction": lambda content, wire: Fraction(*wire.decode(content)),
-    "decimal": lambda content, wire: Decimal(str(content)[:1000]),
+    "fraction": _read_fraction,
+    "decimal": _read_decimal,
     "path": lambda content, wire: PurePath(str(content)[:4096]),
     "type": lambda content, wire: getattr(
         builtins, content if content in PLAIN_TYPES else "-"),
 }  # fmt: skip
+
+
+def whole_text(value: Any) -> Any:
+    """The same plain value with text that can be written as UTF-8: no half of a character."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [whole_text(item) for item in value]
+    if isinstance(value, dict):
+        return {whole_text(key): whole_text(item) for key, item in value.items()}
+    return value
 
 
 class Channel:
@@ -442,4 +480,9 @@ class Channel:
 
 
 def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(0.001, deadline - time.monotonic())
+    if deadline is None:
+        return None
+    left = deadline - time.monotonic()
+    if left <= 0:  # also where data keeps coming: a flood of messages is no answer
+        raise TimeoutError
+    return left

@@ -446,11 +446,14 @@ def decode(tag: str, content: Any, wire: Decoder, peer: Any) -> Any:
     if tag == "tensor view":
         key, shape, stride, offset = content
         base = peer.shared.get(key)
-        if not isinstance(base, Tensor) or not base.is_contiguous() or int(offset) < 0:
+        shape, stride, offset = [int(n) for n in shape], [int(n) for n in stride], int(offset)
+        if not isinstance(base, Tensor) or not base.is_contiguous() or len(shape) != len(stride):
             raise WireError("a view doesn't fit its tensor")
-        # Slicing first keeps the view within the argument, even where that is itself a view.
-        return base.reshape(-1)[int(offset):].as_strided(
-            [int(n) for n in shape], [int(n) for n in stride])
+        last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
+        # Within the argument, which can itself be a view of something larger.
+        if min(*shape, *stride, offset, 0) < 0 or 0 in shape or last >= base.numel():
+            raise WireError("a view doesn't fit its tensor")
+        return base.as_strided(shape, stride, base.storage_offset() + offset)
     if tag == "size":
         return torch.Size([int(count) for count in content])
     if tag == "torch dtype":

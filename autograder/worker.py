@@ -105,6 +105,8 @@ def op_start(peer: Any, output_bytes: int, call_seconds: float, purpose: str) ->
     """Prepare the shell; notebooks may ask for the purpose in nbgrader's variable."""
     os.environ["NBGRADER_EXECUTION"] = purpose
     peer.student.given = frozenset(os.listdir("."))
+    # Last: a file beside the notebook must not take the place of a library.
+    sys.path.append(os.getcwd())
     peer.student.start(output_bytes, call_seconds)
 
 

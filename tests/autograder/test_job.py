@@ -158,7 +158,8 @@ def test_what_goes_wrong_in_the_grader_is_said_and_scores_0(grade: Callable[...,
 
 
 @pytest.mark.parametrize(
-    ("kind", "serious"), [("timeout", False), ("killed", True), ("notebook-timeout", True)]
+    ("kind", "serious"),
+    [("note", False), ("timeout", True), ("killed", True), ("notebook-timeout", True)],
 )
 def test_incidents_become_notes_or_reasons(
     grade: Callable[..., Result], released: Course, kind: str, serious: bool

@@ -259,3 +259,21 @@ assert torch.allclose(mine.weight, before - 0.1) and mine.weight.grad is not Non
 """
     found = run((STUDENT, student), (GRADED, test))
     assert errors(found[0]) == errors(found[1]) == []
+
+
+def test_the_instructors_files_are_there_on_both_sides() -> None:
+    import base64
+
+    files = {"helpers.py": b"def twice(x): return 2 * x\n", "data.txt": b"3\n",
+             "numpy.py": b"raise SystemExit('shadowed')\n"}  # fmt: skip
+    packed = {name: base64.b64encode(data).decode() for name, data in files.items()}
+    found = run(
+        (LOCKED, "import helpers\nimport numpy as np\ngiven = int(open('data.txt').read())"),
+        (STUDENT, "import helpers\ndef f(): return helpers.twice(int(open('data.txt').read()))"),
+        (GRADED, "assert f() == helpers.twice(given) == int(np.array(6))"),
+        files=packed, given=packed,
+    )
+    assert [errors(f) for f in found] == [[], [], []]
+    import sys
+
+    assert "helpers" not in sys.modules
