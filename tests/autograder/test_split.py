@@ -23,7 +23,8 @@ def cell(kind: str, source: str, name: str = "c", points: float = 1) -> dict[str
 def run(*cells: tuple[str, str], **options: Any) -> list[dict[str, Any]]:
     """Execute cells; returns the outputs and the status of each."""
     made = [cell(kind, source, f"cell_{index}") for index, (kind, source) in enumerate(cells)]
-    bounds = Bounds(cell_seconds=4, call_seconds=1, notebook_seconds=40).to_dict()
+    limits = options.pop("limits", {"cell_seconds": 8.0, "call_seconds": 2.0})
+    bounds = Bounds(notebook_seconds=120, **limits).to_dict()
     record = engine.execute({"cells": made, "bounds": bounds, **options})
     for index, found in enumerate(record["cells"]):
         found["ran"] = index in record["executed"]
@@ -83,7 +84,7 @@ table = {"a": [1, 2]}
     "assert apply(lambda x: x * 10, 2) == 200",
     "assert make_adder(4)(5) == 9",
     "assert list(count()) == [0, 1, 2]",
-    "try:\n    fail(ValueError)\n    assert False\nexcept ValueError as e:\n    assert 'luck' in str(e)",
+    "try:\n    fail(ValueError)\nexcept ValueError as e:\n    text = str(e)\nassert 'luck' in text",
     "import pytest\nwith pytest.raises(KeyError):\n    fail(KeyError)",
     "import io, contextlib\nout = io.StringIO()\nwith contextlib.redirect_stdout(out):\n"
     "    shout()\nassert out.getvalue() == 'loud\\n'",
@@ -132,7 +133,8 @@ def three(): return Liar()
     "assert three() == 3", "assert 3 == three()", "assert not (three() != 3)",
     "assert three() < 4", "assert abs(three() - 3) < 1e-9", "assert three() in [3]",
     "assert float(three()) == 3", "import numpy\nnumpy.testing.assert_allclose(three(), 3)",
-    "import numpy\nassert numpy.isclose(three(), 3)", "import math\nassert math.isclose(three(), 3)",
+    "import numpy\nassert numpy.isclose(three(), 3)",
+    "import math\nassert math.isclose(three(), 3)",
     "assert {3: 1}[three()]", "assert three() + 1 == 0.0", "assert isinstance(three(), int)",
 ])  # fmt: skip
 def test_an_object_that_claims_to_be_right_is_wrong(test: str) -> None:
@@ -176,7 +178,8 @@ def test_a_loop_that_can_not_be_interrupted_costs_only_its_own_cell() -> None:
 
 def test_a_process_that_ends_itself_is_started_again() -> None:
     found = run((STUDENT, "def ok(): return 1"), (STUDENT, "import os\nos._exit(3)"),
-                (STUDENT, "def later(): return 2"), (GRADED, "assert ok() + later() == 3"))  # fmt: skip
+                (STUDENT, "def later(): return 2"),
+                (GRADED, "assert ok() + later() == 3"))  # fmt: skip
     assert errors(found[1])
     assert errors(found[3]) == []
 
@@ -257,7 +260,7 @@ before = mine.weight.detach().clone()
 step(mine, torch.ones(1, 2))
 assert torch.allclose(mine.weight, before - 0.1) and mine.weight.grad is not None
 """
-    found = run((STUDENT, student), (GRADED, test))
+    found = run((STUDENT, student), (GRADED, test), limits={})
     assert errors(found[0]) == errors(found[1]) == []
 
 

@@ -1,5 +1,6 @@
 """The wire: plain data survives the crossing exactly, and nothing else gets through."""
 
+import contextlib
 import json
 import math
 import socket
@@ -107,7 +108,7 @@ def test_what_is_no_data_does_not_cross(value: Any) -> None:
 def test_a_value_that_holds_itself_is_refused() -> None:
     loop: list[Any] = []
     loop.append(loop)
-    with pytest.raises(WireError, match="nested deeper|holds itself"):
+    with pytest.raises(WireError, match=r"nested deeper|holds itself"):
         cross(loop)
 
 
@@ -146,10 +147,8 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_any_json_is_read_or_refused(node: Any) -> None:
-    try:
+    with contextlib.suppress(WireError):
         Decoder([memoryview(b"\0" * 8)]).decode(node)
-    except WireError:
-        pass
 
 
 def pair(array_bytes: int = LIMIT) -> tuple[socket.socket, Channel]:

@@ -4,7 +4,6 @@ Those tests write an ``nbgrader_config.py`` into a fresh folder; the two setting
 line are what stock notebooks need that look into their own kernel and folder.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,9 @@ c.ConfinedExecute.keep_files = True
 
 
 @pytest.fixture(autouse=True)
-def confined(request: pytest.FixtureRequest) -> Iterator[None]:
+def confined(request: pytest.FixtureRequest) -> None:
     """Append the executor to the configuration of a test that has one."""
     if "temp_cwd" in request.fixturenames:
         request.getfixturevalue("temp_cwd")
         path = Path("nbgrader_config.py")
         path.write_text(path.read_text(encoding="utf-8") + CONFIG, encoding="utf-8")
-    yield
