@@ -27,7 +27,7 @@ from typing import Any
 from autograder.bounds import Bounds
 from autograder.engine_client import receive, send
 from autograder.errors import CourseError
-from autograder.roles import NOTHING, STUDENT, role_of
+from autograder.roles import NOTHING, STUDENT, role_of, usual_imports
 from autograder.split import Run
 from autograder.student_side import Process
 
@@ -122,8 +122,9 @@ class Confinement:
         for attempt in (1, 2):
             zygote = self._zygotes.pop(key, None)
             if zygote is None:
-                # Both sides import the same at the same time.
-                threading.Thread(target=import_all, args=(preload,), daemon=True).start()
+                # Both sides import the same at the same time. (No daemon: a process that ends in
+                # the middle of such an import aborts.)
+                threading.Thread(target=import_all, args=(preload,)).start()
                 zygote = sandbox.Zygote(
                     library=self.library(), bounds=bounds, hidden=hidden, preload=preload
                 )
@@ -201,7 +202,7 @@ def execute(request: Mapping[str, Any]) -> dict[str, Any]:
         isolation=request.get("isolation", "split"),
         student_names=frozenset(request.get("student_names", ())),
         locked_names=frozenset(request.get("locked_names", ())),
-        imports=tuple(request.get("imports", ())),
+        imports=tuple(request.get("imports", usual_imports(cells))),
         keep_files=bool(request.get("keep_files", False)),
     )  # fmt: skip
     with beside(given):
