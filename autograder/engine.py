@@ -292,6 +292,7 @@ def main(descriptor: int) -> None:
     sock = socket.socket(fileno=descriptor)
     # What is kept for the whole class is large and never garbage: look for that less often.
     gc.set_threshold(20_000, 20, 50)
+    send(sock, {"ready": True})
     try:
         while True:
             send(sock, answer(receive(sock)))

@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 from autograder.errors import CourseError
 
 LENGTH = struct.Struct("<Q")
+START_SECONDS = 120.0
 GRACE = 30.0
 """Seconds beyond a notebook's limit before an engine that doesn't answer is killed."""
 
@@ -67,6 +69,8 @@ class Engine:
     def __init__(self, log: Path | None = None, path: str = "") -> None:
         self._log = log
         self._path = path
+        self._errors: Any = None
+        self._greeted = False
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
@@ -95,11 +99,13 @@ class Engine:
             "MPLBACKEND": "agg",
         }
         environment.pop("NNCOURSE_SECRET", None)
+        self._greeted = False
         with contextlib.ExitStack() as stack:
-            error: Any = subprocess.DEVNULL
             if self._log is not None:
                 self._log.parent.mkdir(parents=True, exist_ok=True)
-                error = stack.enter_context(self._log.open("ab"))
+                error: Any = stack.enter_context(self._log.open("ab"))
+            else:
+                error = self._errors = tempfile.TemporaryFile()  # noqa: SIM115
             self._process = subprocess.Popen(
                 # -P: modules in the working directory must not be found before the course's.
                 [sys.executable, "-P", "-m", "autograder.engine", str(theirs.fileno())],
@@ -128,6 +134,7 @@ class Engine:
         """
         with self._lock:
             self.start()
+            self._greet()
             assert self._socket is not None
             try:
                 self._socket.settimeout(seconds)
@@ -148,6 +155,38 @@ class Engine:
         if "failed" in answer:
             raise EngineDied(str(answer["failed"]))
         return dict(answer)
+
+    def _greet(self) -> None:
+        """Wait for a new engine's first word; one that can't start is the machine's failure.
+
+        It must end the run, never cost a submission its points.
+        """
+        if self._greeted:
+            return
+        assert self._socket is not None
+        try:
+            self._socket.settimeout(START_SECONDS)
+            receive(self._socket)
+        except (EOFError, OSError):
+            said = self._last_words()
+            self.kill()
+            raise CourseError(
+                f"The grader's process doesn't start: {said}. Run `nncourse doctor`, or install "
+                "the course again (`make setup`)."
+            ) from None
+        self._greeted = True
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(OSError):
+            if self._log is not None:
+                text = self._log.read_text(encoding="utf-8", errors="replace")
+            else:
+                self._errors.seek(0)
+                text = self._errors.read().decode("utf-8", "replace")
+            lines = text.strip().splitlines()
+            if lines:
+                return lines[-1][:300]
+        return "it gave no reason"
 
     def _module_path(self) -> str:
         own = str(Path(__file__).resolve().parents[1])

@@ -35,7 +35,7 @@ from autograder.course import Course, find_course
 from autograder.engine_client import GRACE, Engine
 from autograder.errors import CourseError
 from autograder.executed import INCIDENTS
-from autograder.roles import names_of_solutions
+from autograder.roles import instructors_parts
 from autograder.sanitize_html import clean_outputs
 from autograder.settings import combine
 from autograder.verdicts import enforce_verdicts
@@ -115,7 +115,7 @@ class ConfinedExecute(Execute):  # type: ignore[misc]
         course = self._course()
         assignment = str(where.get("assignment", "") or ".")
         settings = self._settings(assignment, str(where.get("notebook", "")))
-        settings["student_names"] = sorted(student_names(course, where, nb))
+        settings |= self._instructors(course, where)
         record, name = None, ""
         if course is not None:
             name = executed.key(course, nb.cells, folder, settings)
@@ -144,6 +144,20 @@ class ConfinedExecute(Execute):  # type: ignore[misc]
         with contextlib.suppress(CourseError):
             return find_course()
         return None
+
+    def _instructors(self, course: Course | None, where: Any) -> dict[str, list[str]]:
+        """What the source notebook, where it is found, says about whom a name belongs to."""
+        from autograder.notebooks import read_notebook
+
+        names = str(where.get("assignment", "")), f"{where.get('notebook', '')}.ipynb"
+        folders = [course.source] if course is not None else []
+        directory = getattr(self.parent, "coursedir", None)
+        if directory is not None:
+            folders.append(Path(directory.root) / directory.source_directory)
+        for folder in folders:
+            with contextlib.suppress(OSError, ValueError):
+                return instructors_parts(read_notebook(folder.joinpath(*names))["cells"])
+        return {}
 
     def _settings(self, assignment: str, notebook: str) -> dict[str, Any]:
         limits = {name: getattr(self, name) for name in _DEFAULTS.to_dict()}
@@ -190,17 +204,6 @@ def hidden_for(patterns: Any, notebook: str) -> list[str]:
         if fnmatch.fnmatchcase(notebook, pattern)
         for package in packages
     })  # fmt: skip
-
-
-def student_names(course: Course | None, where: Any, nb: Any) -> set[str]:
-    """Names that the instructor's solution cells define, from the source notebook where it is."""
-    from autograder.notebooks import read_notebook
-
-    if course is not None and where:
-        path = course.source / str(where["assignment"]) / f"{where['notebook']}.ipynb"
-        with contextlib.suppress(OSError, ValueError):
-            return names_of_solutions(read_notebook(path)["cells"])
-    return set()
 
 
 def files_beside(folder: Path) -> dict[str, str]:

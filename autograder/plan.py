@@ -238,12 +238,16 @@ def own_settings(config: Any, template: Template, source: Path) -> dict[str, Any
     from nbformat import NotebookNode
 
     from autograder.execute import hidden_for, require_python
-    from autograder.roles import names_of_solutions
+    from autograder.roles import instructors_parts
 
     require_python(NotebookNode(metadata={"kernelspec": template.kernelspec or {}}))
     patterns = config.get("ConfinedExecute", {}).get("hidden_packages", {})
-    names = names_of_solutions(read_notebook(source)["cells"]) if source.is_file() else set()
-    return {"hidden": hidden_for(patterns, template.notebook), "student_names": sorted(names)}
+    if source.is_file():
+        cells = read_notebook(source)["cells"]
+    else:  # as released: only the solutions' own names are missing
+        cells = [{"cell_type": c.cell_type, "source": c.source,
+                  "metadata": {"nbgrader": c.metadata()}} for c in template.cells]  # fmt: skip
+    return {"hidden": hidden_for(patterns, template.notebook), **instructors_parts(cells)}
 
 
 def graders_hash(course: Course) -> str:

@@ -99,6 +99,27 @@ def asked_of_student(
     return asked
 
 
+USUAL = {
+    "np": "import numpy as np", "numpy": "import numpy", "math": "import math",
+    "pd": "import pandas as pd", "torch": "import torch", "pytest": "import pytest",
+    "plt": "import matplotlib.pyplot as plt", "scipy": "import scipy",
+    **{name: f"from numpy.testing import {name}" for name in (
+        "assert_allclose", "assert_almost_equal", "assert_array_almost_equal", "assert_array_equal",
+        "assert_array_less", "assert_equal", "assert_raises")},
+    **{name: f"from nnlib.checks import {name}" for name in ("check", "score")},
+}  # fmt: skip
+"""What everybody means by some names."""
+
+
+def usual_imports(cells: list[Any]) -> list[str]:
+    """Imports that the locked cells surely rely on, where the instructor's version isn't known."""
+    used: set[str] = set()
+    for cell in cells:
+        if role_of(cell) in (GRADER, BOTH):
+            used |= used_names(cell["source"])
+    return [line for name, line in USUAL.items() if name in used]
+
+
 SHELL_NAMES = re.compile(r"_+|_i+|_i?\d+|_[iod]h")
 """Names that the shell itself binds."""
 

@@ -31,7 +31,6 @@ from autograder.student_side import GRACE, Process, StudentSide, checked_output
 from autograder.verdicts import no_verdict
 from autograder.wire import WireError, whole_text
 
-
 OWN_MEMORY = 2**30
 """Bytes that a locked cell may take in the grader's process, besides two messages' arrays."""
 
@@ -209,6 +208,11 @@ class GraderCells:
         # Not shell.reset(), which collects garbage each time.
         self.shell.user_ns.clear()
         self.shell.user_ns_hidden.clear()
+        # Cells are counted from one again, and earlier notebooks' inputs and results are gone.
+        history = self.shell.history_manager
+        history.reset(new_session=False)
+        history.input_hist_parsed[:] = history.input_hist_raw[:] = [""]
+        self.shell.execution_count = 1
         self.shell.init_user_ns()
         self.shell.user_ns["__name__"] = "__main__"
         self._plain = set(self.shell.user_ns)
