@@ -35,8 +35,8 @@ SECRET_ENV = "NNCOURSE_SECRET"
 PRELOADABLE = ("torch", "matplotlib.pyplot", "pandas", "scipy", "sklearn")
 ZYGOTES_KEPT = 3
 REFUSED = (
-    "Student code can't be confined on this machine: {reason} "
-    "To grade all the same, only where you trust every submission, add --trust-submissions."
+    "{reason} To grade all the same, only where you trust every submission, add "
+    "--trust-submissions."
 )
 
 

@@ -30,7 +30,7 @@ from autograder.confine.order import Order, check_name, write_order
 from autograder.errors import CourseError
 from autograder.sandbox_available import available
 from autograder.sandbox_exit import Exit, describe, limits_of
-from autograder.sandbox_view import BUBBLEWRAP, CONFINE, View, isolation_arguments
+from autograder.sandbox_view import BUBBLEWRAP, CONFINE, View, isolation_arguments, placed
 
 __all__ = ["Child", "Exit", "SandboxError", "Zygote", "available"]
 
@@ -282,7 +282,7 @@ class Zygote:
             *view.arguments,
             *("--chdir", "/", "--"),
             # No user site, no current directory on the path, no bytecode written.
-            *(sys.executable, "-s", "-P", "-B", "-c", run),
+            *(str(placed(Path(sys.executable))), "-s", "-P", "-B", "-c", run),
         ]
         inherited = [control.fileno(), *view.descriptors, *([parent] if parent >= 0 else [])]
         return subprocess.Popen(

@@ -10,7 +10,14 @@ from functools import cache
 from pathlib import Path
 
 from autograder.confine import child, seccomp, trial
-from autograder.sandbox_view import BUBBLEWRAP, CONFINE, View, isolation_arguments, site_folders
+from autograder.sandbox_view import (
+    BUBBLEWRAP,
+    CONFINE,
+    View,
+    isolation_arguments,
+    placed,
+    site_folders,
+)
 
 TRIAL_SECONDS = 30.0
 _REHEARSE = (
@@ -51,9 +58,9 @@ def _trial() -> str:
     """Do once what every child does; explain why it failed."""
     # Hiding packages takes reading the names of all: that much a rehearsal can spare.
     view = View(Path(child.__file__).parent, without=frozenset({"hidden"}))
-    run = _REHEARSE.format(path=CONFINE, folders=[str(folder) for folder in site_folders()])
+    run = _REHEARSE.format(path=CONFINE, folders=[str(placed(folder)) for folder in site_folders()])
     # Without site packages: this is about the kernel only.
-    python = [sys.executable, "-S", "-s", "-P", "-B", "-c", run]
+    python = [str(placed(Path(sys.executable))), "-S", "-s", "-P", "-B", "-c", run]
     try:
         done = subprocess.run(
             [BUBBLEWRAP, *isolation_arguments(), *view.arguments, "--", *python],

@@ -27,6 +27,7 @@ PYTHON = ("bin", "lib", "lib64", "share", "pyvenv.cfg")
 """What is needed of a folder that Python is installed in. The folder itself may be a course."""
 DEVICES = ("null", "random", "urandom")
 """Not ``zero``: mapped shared, it is memory that no limit counts."""
+MOVED = "/moved"
 OWN_PACKAGES = ("autograder", "nnlib")
 """Installed copies are always hidden: the library has the parts that student code may see."""
 
@@ -118,18 +119,19 @@ class View:
             self.arguments += ["--perms", "1777", "--tmpfs", name]
 
     def _show(self, path: Path) -> None:
-        if not path.exists() or self._is_shown(path):
+        shown = placed(path)
+        if not path.exists() or self._is_shown(shown):
             return
         target = os.readlink(path) if path.is_symlink() else "/"
         if "/" not in target:
             # A link to a neighbour (lib64) stays one: shown twice, a folder would have a second
             # name by which to reach what is hidden under the first.
-            self._folder(path.parent)
-            self.arguments += ["--symlink", target, str(path)]
+            self._folder(shown.parent)
+            self.arguments += ["--symlink", target, str(shown)]
         else:
-            self._show_as(path, str(path))
+            self._show_as(path, str(shown))
             if path.is_dir():
-                self._shown.append(str(path))
+                self._shown.append(str(shown))
 
     def _show_as(self, source: Path, name: str) -> None:
         self._folder(Path(name).parent)
@@ -167,24 +169,35 @@ class View:
     def _hide(self, folder: Path, names: set[str]) -> None:
         """Put something that fails to import, or nothing, in the place of what is hidden."""
         for path in sorted(folder.iterdir()):
+            shown = placed(path)
             if path.name.startswith("__editable__"):  # points to folders that aren't shown
-                self._write(str(path), "" if path.suffix == ".pth" else ABSENT)
+                self._write(str(shown), "" if path.suffix == ".pth" else ABSENT)
             elif path.suffix in (".dist-info", ".egg-info") and path.is_dir():
                 if _provides(path) & names:
-                    self._empty(path)
+                    self._empty(shown)
             elif path.name.split(".")[0] in names:
                 if path.is_dir():
-                    self._empty(path)
-                    self._write(str(path / "__init__.py"), ABSENT)
+                    self._empty(shown)
+                    self._write(str(shown / "__init__.py"), ABSENT)
                 else:
-                    self._write(str(path), ABSENT)
+                    self._write(str(shown), ABSENT)
+
+
+def placed(path: Path) -> Path:
+    """Where a folder is shown: under its own name, unless a private folder will lie there.
+
+    A course that was checked out in ``/tmp`` would else lose its environment inside.
+    """
+    if any(path.is_relative_to(private) for private in (*child.PRIVATE, child.CACHE)):
+        return Path(MOVED, *path.parts[1:])
+    return path
 
 
 def environment() -> dict[str, str]:
     """The environment of everything inside: nothing of the grader's."""
     return {
         "HOME": child.HOME,
-        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{placed(Path(sys.executable)).parent}:/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "TMPDIR": "/tmp",
         "PYTHONHASHSEED": "0",

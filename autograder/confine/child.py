@@ -25,8 +25,8 @@ UNPRIVILEGED = 65534
 UID = GID = 1000
 """What the student's processes see as their user: the one above, or who grades."""
 
-HOME = "/home/student"
-WORK = "/home/student/work"
+HOME = "/student"
+WORK = "/student/work"
 PRIVATE = (HOME, "/tmp", "/dev/shm")
 """The folders that a child can write to: its own, empty at first, gone with it."""
 CACHE = "/cache"

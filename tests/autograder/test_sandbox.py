@@ -65,7 +65,7 @@ def test_large_files_arrive_whole(zygote: Zygote) -> None:
 
 def test_the_environment_is_made_up(probe: Probe) -> None:
     found = probe("result = dict(os.environ)")
-    assert found["HOME"] == "/home/student"
+    assert found["HOME"] == "/student"
     assert found["PYTHONHASHSEED"] == "0"
     assert found["OMP_NUM_THREADS"] == "1"
     assert set(found) <= {*environment(), "PWD"}

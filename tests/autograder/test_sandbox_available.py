@@ -71,3 +71,13 @@ def test_prefixes_are_outside_of_the_system() -> None:
     found = list(prefixes())
     assert not [path for path in found if path.is_relative_to("/usr")]
     assert Path(sys.prefix) in found or Path(sys.prefix).is_relative_to("/usr")
+
+
+def test_an_environment_in_a_folder_that_becomes_private_is_shown_elsewhere() -> None:
+    from pathlib import Path
+
+    from autograder.sandbox_view import placed
+
+    assert placed(Path("/tmp/course/.venv/bin/python")) == Path(
+        "/moved/tmp/course/.venv/bin/python")
+    assert placed(Path("/srv/course/.venv")) == Path("/srv/course/.venv")
