@@ -10,7 +10,7 @@ import numpy as np
 from nnlib.checks.answers import grade_answer
 from nnlib.checks.diagnose import diagnose
 from nnlib.checks.report import Report, Row, tabulate
-from nnlib.checks.run import PUBLIC_SEED, course_secret, draw_cases, run_cases
+from nnlib.checks.run import PUBLIC_SEED, course_secret, graded_cases, run_cases
 from nnlib.contract import Operation, Question, find, operations
 
 
@@ -47,10 +47,10 @@ def grade(
     if unfit:
         return Report(name, track, (Row("values", "", False, 0, unfit, 1.0),), 0.0, unfit, None,
                       entry.chapter, entry.anchor)
-    results = run_cases(entry, implementation, draw_cases(entry), track=track)
+    results = run_cases(entry, implementation, graded_cases(entry), track=track)
     if hidden and not any(_timed_out(result.trial.error) for result in results):
         secret = course_secret() or PUBLIC_SEED + " score"
-        results += run_cases(entry, implementation, draw_cases(entry, secret=secret), track=track,
+        results += run_cases(entry, implementation, graded_cases(entry, secret=secret), track=track,
                              hidden=True)
     rows, fraction = tabulate(entry, results)
     hint, mistake, anchor = ("", None, entry.anchor)

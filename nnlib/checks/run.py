@@ -55,6 +55,16 @@ def draw_cases(operation: Operation, *, secret: str = PUBLIC_SEED) -> list[Case]
     return list(operation.make_cases(rng))
 
 
+def graded_cases(operation: Operation, *, secret: str = PUBLIC_SEED) -> list[Case]:
+    """Draw the cases that a student's work is held to.
+
+    All but those that ask for the wording of an error or for an option of the library's own:
+    no docstring of an assignment states them.
+    """
+    return [case for case in draw_cases(operation, secret=secret)
+            if not (case.match or case.library)]
+
+
 def course_secret() -> str:
     """Return the course secret from the environment, or "" where none is set."""
     return os.environ.get("NNCOURSE_SECRET", "")

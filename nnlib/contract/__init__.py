@@ -31,6 +31,7 @@ from nnlib.contract.caches_convolution import (
     GlobalAvgPool2dCache,
     MaxPool2dCache,
 )
+from nnlib.contract.caches_init import LayerStatistics
 from nnlib.contract.caches_normalization import (
     BatchNormCache,
     BatchNormGrads,
@@ -86,6 +87,7 @@ __all__ = [
     "IdentityCache",
     "LayerNormCache",
     "LayerNormGrads",
+    "LayerStatistics",
     "LeakyReluCache",
     "LinearCache",
     "LinearGrads",
