@@ -3,10 +3,14 @@
 # These register drivers and judges that case tables name.
 from nnlib.checks import (
     array_checks,
+    forward_drivers,
     gate_judges,
+    init_judges,
     layer_drivers,
+    schedule_drivers,
     split_judges,
     train_drivers,
+    training_drivers,
     tuning_drivers,
 )
 from nnlib.checks.api import check, check_all, grade, score
@@ -18,11 +22,15 @@ __all__ = [
     "array_checks",
     "check",
     "check_all",
+    "forward_drivers",
     "gate_judges",
     "grade",
+    "init_judges",
     "layer_drivers",
+    "schedule_drivers",
     "score",
     "split_judges",
     "train_drivers",
+    "training_drivers",
     "tuning_drivers",
 ]

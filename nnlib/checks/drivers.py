@@ -170,5 +170,6 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, tuple | list) and isinstance(other, tuple | list):
         return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, bool | int | float | str):
-        return type(one) is type(other) and one == other
+        both_nan = one != one and other != other
+        return type(one) is type(other) and (one == other or both_nan)
     return True

@@ -298,6 +298,7 @@ COUNTERPARTS: dict[str, Counterpart] = {
     "huber": Counterpart(huber, "loss"),
     "binary_cross_entropy_with_logits": Counterpart(F.binary_cross_entropy_with_logits, "loss"),
     "softmax_cross_entropy": Counterpart(cross_entropy, "loss"),
+    "log_sum_exp": Counterpart(lambda x, *, axis=-1: torch.logsumexp(x, axis)),
     "add_vjp": Counterpart(vjp(torch.add)),
     "mul_vjp": Counterpart(vjp(torch.mul)),
     "matmul_vjp": Counterpart(vjp(torch.matmul)),
@@ -328,9 +329,11 @@ WITHOUT: dict[str, str] = {
                      "rmsprop_init", "adam_init", "adamw_init", "get_optimizer"),
                     "a definition: nothing to compute that could differ"),
     **dict.fromkeys(("numerical_vjp", "topological_order", "backpropagate", "perceptron_update",
-                     "perceptron_fit", "gate_weights", "xor_weights", "xor_forward",
+                     "perceptron_fit", "predict", "predict_proba", "predict_in_batches",
+                     "interpolation_params", "gate_weights", "xor_weights", "xor_forward",
                      "grid_search", "random_search", "successive_halving", "evolutionary_search",
-                     "train_step", "fit", "evaluate", "save_checkpoint", "load_checkpoint"), _OWN),
+                     "train_step", "fit", "evaluate", "save_checkpoint", "load_checkpoint",
+                     "balanced_class_weights"), _OWN),
 }
 
 

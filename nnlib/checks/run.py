@@ -59,8 +59,18 @@ def draw_cases(operation: Operation, *, secret: str = PUBLIC_SEED) -> list[Case]
     return list(operation.make_cases(rng))
 
 
+def graded_cases(operation: Operation, *, secret: str = PUBLIC_SEED) -> list[Case]:
+    """Draw the cases that a student's work is held to.
+
+    All but those that ask for the wording of an error or for an option of the library's own:
+    no docstring of an assignment states them.
+    """
+    return [case for case in draw_cases(operation, secret=secret)
+            if not (case.match or case.library)]
+
+
 def prepare(operation: Operation, *, secret: str, track: str) -> tuple[list[Case], list[Trial]]:
-    """Draw cases and perform them with the reference; kept, since a class shares them.
+    """Draw the cases of a student's work and perform them with the reference; kept, since a class shares them.
 
     The reference runs once for a whole class, so the work that is left for a submission is the
     student's own.
@@ -68,7 +78,7 @@ def prepare(operation: Operation, *, secret: str, track: str) -> tuple[list[Case
     function = getattr(reference(track), operation.name)
     key = (operation.name, operation.make_cases, id(function), secret, track, device())
     if key not in _PREPARED:
-        cases = draw_cases(operation, secret=secret)
+        cases = graded_cases(operation, secret=secret)
         while len(_PREPARED) >= PREPARED_LIMIT:
             del _PREPARED[next(iter(_PREPARED))]
         _PREPARED[key] = cases, [expect(operation, case, track) for case in cases]

@@ -101,6 +101,13 @@ def _set_parameters(built: torch.nn.Module, values: dict[str, torch.Tensor]) -> 
             slots[name].data = value.clone()
 
 
-# Registers the drivers of chapter 5; last, because both modules share the helpers of `drivers`.
+# Registers the drivers of other chapters; last, because all share the helpers of `drivers`.
+import nnlib.checks.torch_activation_drivers  # noqa: E402
 import nnlib.checks.torch_backprop_drivers  # noqa: E402
-import nnlib.checks.torch_neuron_drivers  # noqa: E402, F401
+import nnlib.checks.torch_forward_drivers  # noqa: E402
+import nnlib.checks.torch_init_drivers  # noqa: E402
+import nnlib.checks.torch_loss_drivers  # noqa: E402
+import nnlib.checks.torch_neuron_drivers  # noqa: E402
+import nnlib.checks.torch_optimizer_drivers  # noqa: E402
+import nnlib.checks.torch_schedule_drivers  # noqa: E402
+import nnlib.checks.torch_training_drivers  # noqa: E402, F401

@@ -174,29 +174,38 @@ def evaluate(implementation: Any, case: Case, track: str) -> Trial:
 
 @driver("batches")
 def batches(implementation: Any, case: Case, track: str) -> Trial:
-    """One epoch of batches, the same again, and the next: facts about them."""
-    def epochs(number: int) -> list[list[Any]]:
-        x, y = to_track(tuple(case.args), track)
-        options = to_track(dict(case.options), track)
-        return [[(to_plain(a), to_plain(b)) for a, b in implementation(x, y, **options)]
-                for _ in range(number)]
+    """One epoch of batches, the same again, and one with another seed: facts about them."""
+    args = to_track(tuple(case.args), track)
+
+    def epoch(x: Any, y: Any, more: int = 0) -> list[Any]:
+        options = dict(case.options)
+        if isinstance(options.get("rng"), Rng):
+            options["rng"] = Rng(options["rng"].seed + more)
+        return [(to_plain(a), to_plain(b))
+                for a, b in implementation(x, y, **to_track(options, track))]
 
     def order(epoch: list[Any]) -> list[float]:
         return [row for x, _ in epoch for row in x[:, 0].tolist()]
 
-    def run() -> dict[str, Any]:
-        (one, following), (same,) = epochs(2), epochs(1)
+    def run(x: Any, y: Any) -> tuple[Any, ...]:
+        one = epoch(x, y)
+        same, other = (epoch(*to_track(tuple(case.args), track), more) for more in (0, 1000))
         shuffled = case.options.get("shuffle", True)
         start = case.args[0][:, 0].tolist()
         whole = len(order(one)) == len(start)
-        return {
-            "sizes": [len(x) for x, _ in one],
-            "rows": sorted(order(one)) if whole or not shuffled else len(set(order(one))),
-            "order kept": order(one) == start[: len(order(one))],
-            "the next epoch is the same": order(one) == order(following),
-            "the same seed gives the same": order(one) == order(same),
-            "x and y together": all(
-                y is None or np.array_equal(x[:, 0], y) for x, y in one),
+        ranks = [[start.index(row) for row in x[:, 0].tolist()] for x, _ in one]
+        facts = {
+            "as in x": order(one) == start[: len(order(one))],
+            "the same for another seed": order(one) == order(other),
+            "the same for the same seed": order(one) == order(same),
+            "neighbours stay together": all(
+                part == list(range(part[0], part[0] + len(part))) for part in ranks),
         }
+        return (
+            [len(x) for x, _ in one],
+            sorted(order(one)) if whole or not shuffled else len(set(order(one))),
+            facts,
+            all(y is None or np.array_equal(x[:, 0], y) for x, y in one),
+        )
 
-    return guarded(run, (), {})
+    return guarded(run, args, {}, tuple)

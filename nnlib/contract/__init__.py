@@ -32,6 +32,7 @@ from nnlib.contract.caches_convolution import (
     GlobalAvgPool2dCache,
     MaxPool2dCache,
 )
+from nnlib.contract.caches_init import LayerStatistics
 from nnlib.contract.caches_normalization import (
     BatchNormCache,
     BatchNormGrads,
@@ -87,6 +88,7 @@ __all__ = [
     "IdentityCache",
     "LayerNormCache",
     "LayerNormGrads",
+    "LayerStatistics",
     "LeakyReluCache",
     "LinearCache",
     "LinearGrads",

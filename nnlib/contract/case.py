@@ -61,6 +61,8 @@ class Case:
         Tolerances; None takes the default of the coarser dtype involved.
     raises, match
         For the property "errors": the type and a regular expression for its message.
+    library
+        Whether the case binds the library alone: an option that no assignment asks for.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Case:
     atol: float | None = None
     raises: type[Exception] | None = None
     match: str = ""
+    library: bool = False
 
     def __post_init__(self) -> None:
         if self.property not in PROPERTIES:

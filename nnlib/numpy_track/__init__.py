@@ -54,6 +54,10 @@ from nnlib.numpy_track.dense import (
     mlp_backward,
     mlp_forward,
 )
+from nnlib.numpy_track.descent import (
+    fit_epochs,
+    mini_batch_step,
+)
 from nnlib.numpy_track.dropout import (
     dropout_backward,
     dropout_forward,
@@ -61,6 +65,12 @@ from nnlib.numpy_track.dropout import (
 from nnlib.numpy_track.embedding import (
     embedding_backward,
     embedding_forward,
+)
+from nnlib.numpy_track.forward_pass import (
+    interpolation_params,
+    predict,
+    predict_in_batches,
+    predict_proba,
 )
 from nnlib.numpy_track.gradcheck import (
     numerical_vjp,
@@ -86,6 +96,12 @@ from nnlib.numpy_track.init import (
     xavier_uniform,
     zeros,
 )
+from nnlib.numpy_track.learning_rates import (
+    noise_ball,
+    pick_learning_rate,
+    plateau_rates,
+    range_test_rates,
+)
 from nnlib.numpy_track.losses import (
     mse,
     softmax_cross_entropy,
@@ -94,6 +110,10 @@ from nnlib.numpy_track.losses_elementwise import (
     binary_cross_entropy_with_logits,
     huber,
     mae,
+)
+from nnlib.numpy_track.losses_parts import (
+    balanced_class_weights,
+    log_sum_exp,
 )
 from nnlib.numpy_track.neurons import (
     gate_neurons,
@@ -166,6 +186,11 @@ from nnlib.numpy_track.sequences import (
     rnn_backward,
     rnn_forward,
 )
+from nnlib.numpy_track.signal_propagation import (
+    layer_statistics,
+    normal_mean,
+    predict_mean_squares,
+)
 from nnlib.numpy_track.train import (
     History,
     accuracy,
@@ -211,6 +236,7 @@ __all__ = [
     "avg_pool2d_backward",
     "avg_pool2d_forward",
     "backpropagate",
+    "balanced_class_weights",
     "batch_norm_backward",
     "batch_norm_forward",
     "binary_cross_entropy_with_logits",
@@ -233,6 +259,7 @@ __all__ = [
     "exponential_decay",
     "fans",
     "fit",
+    "fit_epochs",
     "flatten_backward",
     "flatten_forward",
     "gate_neurons",
@@ -253,12 +280,14 @@ __all__ = [
     "identity_backward",
     "identity_forward",
     "init_params",
+    "interpolation_params",
     "iterate_batches",
     "kfold_indices",
     "l1_penalty",
     "l2_penalty",
     "layer_norm_backward",
     "layer_norm_forward",
+    "layer_statistics",
     "leaky_relu_backward",
     "leaky_relu_forward",
     "linear_backward",
@@ -266,6 +295,7 @@ __all__ = [
     "load_checkpoint",
     "log_softmax_backward",
     "log_softmax_forward",
+    "log_sum_exp",
     "lstm_backward",
     "lstm_cell_backward",
     "lstm_cell_forward",
@@ -274,6 +304,7 @@ __all__ = [
     "matmul_vjp",
     "max_pool2d_backward",
     "max_pool2d_forward",
+    "mini_batch_step",
     "mlp_backward",
     "mlp_forward",
     "momentum_init",
@@ -281,14 +312,23 @@ __all__ = [
     "mse",
     "mul_vjp",
     "neuron_forward",
+    "noise_ball",
     "normal",
+    "normal_mean",
     "numerical_vjp",
     "one_hot",
     "output_size",
     "pairwise_squared_distances",
     "perceptron_fit",
     "perceptron_update",
+    "pick_learning_rate",
+    "plateau_rates",
+    "predict",
+    "predict_in_batches",
+    "predict_mean_squares",
+    "predict_proba",
     "random_search",
+    "range_test_rates",
     "receptive_field",
     "reduce_on_plateau",
     "relative_error",

@@ -16,7 +16,7 @@ from typing import Any
 COLORS = MappingProxyType(
     {
         "x": "#0072B2",  # blue: inputs
-        "w": "#D55E00",  # vermillion: weights
+        "w": "#D55E00",  # vermilion: weights
         "b": "#009E73",  # bluish green: biases
         "y": "#CC79A7",  # reddish purple: outputs and targets
         "gradient": "#E69F00",  # orange: everything that flows backwards

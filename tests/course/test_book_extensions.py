@@ -1,9 +1,10 @@
-"""The book's own Sphinx extensions: self-tests, assignment cards, chapter numbers, freshness."""
+"""The book's own Sphinx extensions: self-tests, cards, chapter numbers, freshness, runtime."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -195,3 +196,54 @@ def test_a_card_without_notebooks_is_a_warning(tmp_path: Path) -> None:
     page = "# P\n\n```{assignment-card}\n:slug: 99-none\n:minutes: 5\n```\n"
     _, warnings = build(tmp_path, page, "html")
     assert "index.md:3: WARNING: assignment-card: exercises/99-none has no *_numpy" in warnings
+
+
+@pytest.mark.parametrize(("seconds", "cores", "text"), [
+    (12.34, 2, "Executed in 12 s on 2 cores."),
+    (9.96, 2, "Executed in 10 s on 2 cores."),
+    (0.42, 1, "Executed in 0.4 s on 1 core."),
+])
+def test_the_runtime_reads_well(seconds: float, cores: int, text: str) -> None:
+    assert load("runtime").sentence(seconds, cores) == text
+
+
+def test_only_a_page_that_ran_has_a_runtime() -> None:
+    from types import SimpleNamespace
+
+    seconds = load("runtime").execution_seconds
+    ran = {"exec_data": {"runtime": 3.5, "succeeded": True}}
+    env = SimpleNamespace(nb_metadata={
+        "ran": ran, "plain": {}, "failed": {"exec_data": {"runtime": 1.0, "succeeded": False}},
+        "unknown": {"exec_data": {"runtime": None, "succeeded": True}}})
+    assert seconds(env, "ran") == 3.5
+    assert [seconds(env, page) for page in ("plain", "failed", "unknown", "new")] == [None] * 4
+    assert seconds(SimpleNamespace(), "ran") is None
+
+
+@pytest.mark.book
+def test_the_runtime_stands_at_the_end_of_the_page(tmp_path: Path) -> None:
+    """With MyST-NB itself, so that a change of where it keeps the time is noticed."""
+    import io
+
+    from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace
+
+    (tmp_path / "conf.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(EXTENSIONS)!r})\n"
+        "extensions = ['myst_nb', 'runtime']\nnb_execution_mode = 'force'\n"
+        "source_suffix = {'.md': 'myst-nb'}\n", encoding="utf-8")
+    header = "---\nfile_format: mystnb\nkernelspec: {name: python3, display_name: Python 3}\n---\n"
+    (tmp_path / "index.md").write_text(
+        header + "# P\n\n```{code-cell} ipython3\n1 + 1\n```\n\n## Last\n\n"
+        "```{toctree}\nplain\n```\n",
+        encoding="utf-8")
+    (tmp_path / "plain.md").write_text("# Plain\n", encoding="utf-8")
+    with docutils_namespace():
+        out = tmp_path / "out"
+        Sphinx(tmp_path, tmp_path, out, out / "trees", "html", status=None, warning=io.StringIO(),
+               freshenv=True).build()
+    stated = r'<p class="nn-runtime">Executed in \d+(\.\d)? s on \d+ cores?\.</p>'
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert re.search(stated, page)
+    assert page.index("nn-runtime") > page.index("Last")
+    assert "nn-runtime" not in (out / "plain.html").read_text(encoding="utf-8")

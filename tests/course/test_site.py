@@ -187,6 +187,16 @@ def test_every_chapter_is_complete(site: Path) -> None:
     assert missing == {}
 
 
+def test_every_chapter_says_how_long_it_took(site: Path) -> None:
+    """Each chapter states the time of its cells, which is under 40 seconds."""
+    for page in PAGES:
+        if re.match(r"book/\d\d-", page):
+            text = (site / page).read_text(encoding="utf-8")
+            stated = re.findall(r'class="nn-runtime">Executed in ([\d.]+) s on \d+ cores?\.<', text)
+            assert len(stated) == 1, page
+            assert 0 < float(stated[0]) < 40, page
+
+
 # ---- With a browser -------------------------------------------------------------------------
 
 

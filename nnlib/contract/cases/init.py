@@ -22,12 +22,14 @@ def _scheme(
     refused: Sequence[tuple[dict[str, Any], str]],
 ) -> list[Case]:
     def draw(label: str, prop: str, shape: tuple[int, ...], **chosen: Any) -> Case:
-        return Case(label, prop, (Rng(int(rng.integers(2**31))), shape), chosen, judge="moments")
+        return Case(label, prop, (Rng(int(rng.integers(2**31))), shape), chosen, judge="draws")
 
     cases = [
         draw("60 inputs, 180 outputs", "values", WIDE),
         draw("180 inputs, 60 outputs", "values", TALL),
         draw("filters", "values", FILTERS),
+        Case("twice with one seed", "repeatable", ((3, 5),), drive="repeat_draws",
+             seed=int(rng.integers(1000))),
     ]
     for chosen in options:
         text = ", ".join(f"{key}={value!r}" for key, value in chosen.items())
@@ -51,7 +53,8 @@ def _zeros(rng: np.random.Generator) -> list[Case]:
 
 
 def _fans(rng: np.random.Generator) -> list[Case]:
-    d_in, d_out, c_out, c_in = (int(n) for n in rng.integers(2, 40, size=4))
+    # All different, so that no two can be exchanged unnoticed.
+    d_in, d_out, c_out, c_in = (int(n) for n in rng.permutation(np.arange(2, 40))[:4])
     return [
         Case("a linear layer", "values", ((d_in, d_out),)),
         Case("filters", "values", ((c_out, c_in, 3, 5),)),
@@ -62,11 +65,21 @@ def _fans(rng: np.random.Generator) -> list[Case]:
 
 
 def _init_params(rng: np.random.Generator) -> list[Case]:
-    # Zeros, because the structure is judged number by number; the draws are judged above.
     name = "init_params"
+
+    def draws(label: str, sizes: tuple[int, ...], scheme: str) -> Case:
+        return Case(label, "values", (Rng(int(rng.integers(2**31))), sizes), {"scheme": scheme},
+                    judge="network_draws")
+
     return [
-        Case("one hidden layer", "values", (Rng(0), (6, 8, 4)), {"scheme": "zeros"}),
-        Case("three hidden layers", "values", (Rng(0), (2, 3, 4, 5, 6)), {"scheme": "zeros"}),
+        # Two layers of one shape: nothing but chance may tell them apart.
+        draws("he, 4 layers", (60, 150, 150, 150, 40), "he"),
+        draws("xavier, 3 layers", (150, 60, 60, 150), "xavier"),
+        Case("twice with one seed", "repeatable", ((4, 6, 6, 2),), drive="repeat_draws",
+             seed=int(rng.integers(1000))),
+        Case("one hidden layer of zeros", "options", (Rng(0), (6, 8, 4)), {"scheme": "zeros"}),
+        Case("three hidden layers of zeros", "options", (Rng(0), (2, 3, 4, 5, 6)),
+             {"scheme": "zeros"}),
         Case("no hidden layer", "edge sizes", (Rng(0), (5, 2)), {"scheme": "zeros"}),
         error_case("unknown scheme", (Rng(0), (5, 2)), ValueError,
                    f"{name}: scheme must be 'he', 'xavier'", {"scheme": "kaiming"}),
@@ -88,7 +101,8 @@ def _register(
     register(
         Operation(name, f"(rng, shape, *, {arguments}, dtype=float64) -> w", CHAPTER,
                   name.replace("_", "-"), ("w",),
-                  lambda rng: _scheme(rng, name, options, refused)),
+                  lambda rng: _scheme(rng, name, options, refused),
+                  weights={"options": 2.0, "repeatable": 3.0}),
     )
 
 

@@ -119,5 +119,5 @@ register(
               "huber", ("loss", "dpred"), _huber),
     Operation("binary_cross_entropy_with_logits",
               '(logits, targets, *, reduction="mean") -> (loss, dlogits)', CHAPTER,
-              "binary-cross-entropy", ("loss", "dlogits"), _binary),
+              "binary-cross-entropy", ("loss", "dlogits"), _binary, weights={"stability": 4.0}),
 )

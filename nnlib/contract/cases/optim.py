@@ -64,12 +64,17 @@ register(
     Operation("sgd_init", "(params) -> state", CHAPTER, "sgd", ("state",), _sgd_init),
     Operation("sgd_update",
               "(params, grads, state, *, learning_rate=1e-2, weight_decay=0.0) "
-              "-> (params, state)", CHAPTER, "sgd", ("params", "state"), _sgd_update),
+              "-> (params, state)", CHAPTER, "sgd", ("params", "state"), _sgd_update,
+              weights={"options": 3.0}, output_weights={"params": 15.0}),
 )
 
 
 class _Rule(NamedTuple):
-    """An optimizer with memories: their names, which stay positive, and its options."""
+    """An optimizer with memories: their names, which stay positive, and its options.
+
+    ``taught`` are the options that the assignment's docstring names; cases with others bind the
+    library alone.
+    """
 
     name: str
     memories: tuple[str, ...]
@@ -77,6 +82,7 @@ class _Rule(NamedTuple):
     signature: str
     options: Sequence[dict[str, Any]]
     refused: Sequence[tuple[dict[str, Any], str]]
+    taught: frozenset[str]
 
 
 _BETAS = ({"beta1": 1.0}, "beta1 must be a finite number >= 0 and < 1, got 1"), (
@@ -84,27 +90,30 @@ _BETAS = ({"beta1": 1.0}, "beta1 must be a finite number >= 0 and < 1, got 1"), 
 _EPS = ({"eps": -1e-8}, "eps must be a finite number >= 0")
 _ADAM_OPTIONS: Sequence[dict[str, Any]] = (
     {"learning_rate": 0.5}, {"beta1": 0.5}, {"beta2": 0.9}, {"beta1": 0.0, "beta2": 0.0},
-    {"eps": 0.1}, {"weight_decay": 0.3}, {"amsgrad": True},
-    {"amsgrad": True, "weight_decay": 0.2, "learning_rate": 0.1},
+    {"eps": 0.1}, {"weight_decay": 0.3}, {"learning_rate": 0.5, "weight_decay": 0.3},
+    {"amsgrad": True}, {"amsgrad": True, "weight_decay": 0.2, "learning_rate": 0.1},
 )
+_ADAM_TAUGHT = frozenset({"learning_rate", "beta1", "beta2", "eps", "weight_decay"})
 _ADAM_SIGNATURE = ("learning_rate=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay={}, "
                    "amsgrad=False")
 _RULES = (
     _Rule("momentum", ("velocity",), (),
           "learning_rate=1e-2, momentum=0.9, dampening=0.0, weight_decay=0.0, nesterov=False",
           ({"learning_rate": 0.5}, {"momentum": 0.5}, {"momentum": 0.0}, {"dampening": 0.3},
-           {"weight_decay": 0.1}, {"nesterov": True},
+           {"weight_decay": 0.1}, {"nesterov": True}, {"nesterov": True, "momentum": 0.3},
            {"nesterov": True, "momentum": 0.3, "weight_decay": 0.2}),
           (({"momentum": 1.0}, "momentum must be a finite number >= 0 and < 1, got 1"),
            ({"dampening": 2.0}, "dampening must be"),
            ({"nesterov": True, "dampening": 0.1}, "nesterov must go with momentum > 0"),
            ({"nesterov": True, "momentum": 0.0}, "nesterov must go with momentum > 0"),
-           ({"nesterov": "yes"}, "nesterov must be True or False"))),
+           ({"nesterov": "yes"}, "nesterov must be True or False")),
+          frozenset({"learning_rate", "momentum", "nesterov"})),
     _Rule("adagrad", ("square_sum",), ("square_sum",),
           "learning_rate=1e-2, learning_rate_decay=0.0, weight_decay=0.0, eps=1e-10",
           ({"learning_rate": 0.5}, {"learning_rate_decay": 0.5}, {"weight_decay": 0.1},
            {"eps": 0.1}),
-          (({"learning_rate_decay": -1.0}, "learning_rate_decay must be"), _EPS)),
+          (({"learning_rate_decay": -1.0}, "learning_rate_decay must be"), _EPS),
+          frozenset({"learning_rate", "eps"})),
     _Rule("rmsprop", ("square_mean",), ("square_mean",),
           "learning_rate=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, "
           "centered=False",
@@ -112,11 +121,12 @@ _RULES = (
            {"momentum": 0.7}, {"centered": True},
            {"centered": True, "momentum": 0.4, "alpha": 0.8}),
           (({"alpha": 1.0}, "alpha must be"), ({"momentum": 1.0}, "momentum must be"),
-           ({"centered": 1}, "centered must be True or False"), _EPS)),
+           ({"centered": 1}, "centered must be True or False"), _EPS),
+          frozenset({"learning_rate", "alpha", "eps"})),
     _Rule("adam", ("m", "v"), ("v",), _ADAM_SIGNATURE.format("0.0"), _ADAM_OPTIONS,
-          (*_BETAS, _EPS, ({"amsgrad": None}, "amsgrad must be True or False"))),
+          (*_BETAS, _EPS, ({"amsgrad": None}, "amsgrad must be True or False")), _ADAM_TAUGHT),
     _Rule("adamw", ("m", "v"), ("v",), _ADAM_SIGNATURE.format("1e-2"), _ADAM_OPTIONS,
-          (*_BETAS, _EPS)),
+          (*_BETAS, _EPS), _ADAM_TAUGHT),
 )
 
 
@@ -164,7 +174,8 @@ def _update_cases(rng: np.random.Generator, rule: _Rule) -> list[Case]:
 
     def case(label: str, prop: str, params: Arrays, grads: Arrays, step: int,
              options: dict[str, Any] | None = None) -> Case:
-        return Case(label, prop, (params, grads, state(params, step)), options or {})
+        return Case(label, prop, (params, grads, state(params, step)), options or {},
+                    library=not rule.taught.issuperset(options or {}))
 
     def draw() -> tuple[Arrays, Arrays]:
         return _draw(rng), _draw(rng)
@@ -183,7 +194,7 @@ def _update_cases(rng: np.random.Generator, rule: _Rule) -> list[Case]:
         case("a single number", "edge sizes", *number, 2),
         case("no elements", "edge sizes", {"w": np.zeros((0, 2))}, {"w": np.zeros((0, 2))}, 1),
         case("gradients of 0 at the first step", "edge sizes", params, still, 0,
-             {"weight_decay": 0.0}),
+             {"weight_decay": 0.0} if rule.name == "adamw" else {}),
         case("gradients up to 1e4", "stability", {"w": big["w"] / 1e4}, big, 1),
     ]
     for options in rule.options:
@@ -232,7 +243,8 @@ def _register(rule: _Rule) -> None:
                   ("state",), lambda rng: _init_cases(rng, rule)),
         Operation(f"{rule.name}_update",
                   f"(params, grads, state, *, {rule.signature}) -> (params, state)", CHAPTER,
-                  rule.name, ("params", "state"), lambda rng: _update_cases(rng, rule)),
+                  rule.name, ("params", "state"), lambda rng: _update_cases(rng, rule),
+                  weights={"options": 3.0}, output_weights={"params": 2.0}),
     )
 
 

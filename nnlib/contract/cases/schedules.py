@@ -125,14 +125,15 @@ register(
     Operation("constant", "(step, *, learning_rate) -> float", CHAPTER, "constant", ("rate",),
               _constant),
     Operation("step_decay", "(step, *, learning_rate, step_size, gamma=0.1) -> float", CHAPTER,
-              "step-decay", ("rate",), _step_decay),
+              "step-decay", ("rate",), _step_decay, weights={"edge sizes": 3.0}),
     Operation("exponential_decay", "(step, *, learning_rate, gamma) -> float", CHAPTER,
               "exponential-decay", ("rate",), _exponential),
     Operation("cosine", f"(step, *, learning_rate, total_steps, {_LOW}) -> float", CHAPTER,
               "cosine", ("rate",), _cosine),
     Operation("warmup_cosine",
               f"(step, *, learning_rate, warmup_steps, total_steps, {_LOW}) -> float", CHAPTER,
-              "warm-up", ("rate",), _warmup),
+              "warm-up", ("rate",), _warmup,
+              weights={"edge sizes": 3.0}),
     Operation("reduce_on_plateau",
               '(value, state, *, mode="min", factor=0.1, patience=10, threshold=1e-4, '
               'threshold_mode="rel", cooldown=0, min_learning_rate=0.0, eps=1e-8) '

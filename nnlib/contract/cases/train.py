@@ -198,7 +198,7 @@ def _confusion(rng: np.random.Generator) -> list[Case]:
 register(
     Operation("iterate_batches",
               "(x, y, *, batch_size, rng=None, shuffle=True, drop_last=False) -> batches",
-              CHAPTER, "mini-batches", ("batches",), _batches),
+              CHAPTER, "mini-batches", ("sizes", "rows", "order", "x_and_y_together"), _batches),
     Operation("train_step",
               "(model, x, y, *, loss, optimizer, state, learning_rate, penalty=None, "
               "max_grad_norm=None) -> StepResult(loss, predictions, state)", CHAPTER,
