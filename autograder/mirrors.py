@@ -71,16 +71,12 @@ class Mirrors:
     ----------
     first : int
         0 or 1: each side draws its own keys, even or odd.
-    watch : bool
-        Whether this side looks for changes in arrays and containers too. The student's side does;
-        on the grader's only what outlives a call can change while it waits.
     """
 
-    def __init__(self, first: int, *, watch: bool) -> None:
+    def __init__(self, first: int) -> None:
         self._next = first
         self._parity = first % 2
         self._named: set[int] = set()
-        self._watch = watch
         self._by_key: dict[int, Mirror] = {}
         self._keys: dict[int, int] = {}
 
@@ -180,8 +176,7 @@ class Mirrors:
 
     def _note(self, key: int) -> None:
         mirror = self._by_key[key]
-        if self._watch or mirror.kind.lasting:
-            mirror.state = mirror.kind.state(mirror.obj)
+        mirror.state = mirror.kind.state(mirror.obj)
 
     def _reachable(self, keys: set[int]) -> set[int]:
         """These keys, and those of what their containers hold."""
@@ -213,8 +208,6 @@ class Mirrors:
         self._named = set()
         for key in keys:
             mirror = self._by_key[key]
-            if not (self._watch or mirror.kind.lasting):
-                continue
             if mirror.kind.changed(mirror.obj, mirror.state):
                 nodes.append([key, mirror.kind.update(mirror.obj, out, mirror.state)])
                 self._note(key)
@@ -228,13 +221,6 @@ class Mirrors:
                 continue  # dropped on this side: nobody looks at it any more
             mirror.kind.apply(mirror.obj, node, wire)
             self._note(key)
-
-    def end_call(self) -> None:
-        """Drop what lives only as long as one call of the grader's."""
-        for key, mirror in list(self._by_key.items()):
-            if not mirror.kind.lasting:
-                del self._by_key[key]
-                self._keys.pop(id(mirror.obj), None)
 
     def clear(self) -> None:
         """Drop everything."""

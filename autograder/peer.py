@@ -62,7 +62,7 @@ class Peer:
         self.deadline: float | None = None
         self.broken = ""
         self.on_event: Callable[[Any], None] = lambda event: None
-        self.shared = mirrors.Mirrors(0 if trusted else 1, watch=not trusted)
+        self.shared = mirrors.Mirrors(0 if trusted else 1)
         self._serve = serve
         self._exports: dict[int, Any] = {}
         self._export_ids: dict[int, int] = {}
@@ -125,8 +125,6 @@ class Peer:
         finally:
             self._depth -= 1
             self._sent.pop()
-            if self._depth == 0:
-                self.shared.end_call()
 
     def _deadline(self, seconds: float | None) -> float | None:
         mine = None if seconds is None else time.monotonic() + seconds
@@ -168,8 +166,6 @@ class Peer:
             if header.get("fresh"):
                 self.shared.clear()
                 self.graphs.clear()
-            else:
-                self.shared.end_call()
             wire = self._decoder(buffers)
             self.shared.apply(_field(header, "sync"), wire)
             self._serve_one(header, wire, None)
@@ -256,7 +252,7 @@ class Peer:
                 return {"yours": object.__getattribute__(value, "_handle")}
             raise WireError("an object of another notebook can't cross")
         key = self.shared.key_of(value)
-        if key is not None:
+        if key is not None and not (out.reply and has_history(value)):
             return {"mirror": key}
         given = self._given.get(id(value)) if out.reply and self.trusted else None
         if given is not None:
@@ -377,6 +373,11 @@ def torch_extension() -> Any:
     from autograder import wire_torch
 
     return wire_torch
+
+
+def has_history(value: Any) -> bool:
+    """Whether a shared tensor has become the result of a computation (by work in place)."""
+    return getattr(value, "grad_fn", None) is not None
 
 
 def _field(header: Any, name: str) -> Any:

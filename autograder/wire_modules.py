@@ -7,6 +7,7 @@ The grader's plain torch.nn modules are rebuilt on the student's side, so that h
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
@@ -65,33 +66,44 @@ class RemoteModule(nn.Module):
 def _structure(module: nn.Module) -> list[Any]:
     """What of a module can change besides the numbers: which tensors it holds, its mode."""
     return [
-        bool(module.training),
+        [(name, bool(part.training)) for name, part in module.named_modules()],
         [(name, value) for name, value in module.named_parameters(remove_duplicate=False)],
         [(name, value) for name, value in module.named_buffers(remove_duplicate=False)],
+        _hooks(module),
     ]
+
+
+def _hooks(module: nn.Module) -> list[tuple[str, int, int, int]]:
+    """How many hooks each part has, where it has any."""
+    counts = [
+        (name, len(part._forward_hooks), len(part._forward_pre_hooks), len(part._backward_hooks))
+        for name, part in module.named_modules()
+    ]
+    return [count for count in counts if any(count[1:])]
 
 
 def _structure_changed(module: nn.Module, state: Any) -> bool:
     now = _structure(module)
-    if now[0] != state[0]:
+    if now[0] != state[0] or now[3] != state[3]:
         return True
     return any(
         len(a) != len(b) or any(x[0] != y[0] or x[1] is not y[1] for x, y in zip(a, b, strict=True))
-        for a, b in zip(now[1:], state[1:], strict=True)
+        for a, b in zip(now[1:3], state[1:3], strict=True)
     )
 
 
 def _encode_structure(module: nn.Module, out: Encoder) -> Any:
-    training, parameters, buffers = _structure(module)
+    modes, parameters, buffers, hooks = _structure(module)
     temporary = [
         f"{prefix}.{name}" if prefix else name
         for prefix, part in module.named_modules()
         for name in part._non_persistent_buffers_set
     ]
     return [
-        training,
+        [list(mode) for mode in modes],
         [[name, out.encode(value)] for name, value in parameters],
         [[name, _encode_buffer(value, out), name in temporary] for name, value in buffers],
+        [list(count) for count in hooks],
     ]
 
 
@@ -115,7 +127,7 @@ def _owner_of(module: nn.Module, dotted: str) -> tuple[nn.Module, str]:
 
 
 def _apply_structure(module: nn.Module, node: Any, wire: Decoder) -> None:
-    training, parameters, buffers = node
+    modes, parameters, buffers, hooks = node
     for name, content in parameters:
         value = wire.decode(content)
         owner, last = _owner_of(module, name)
@@ -129,8 +141,36 @@ def _apply_structure(module: nn.Module, node: Any, wire: Decoder) -> None:
             owner._buffers[last] = value
             if temporary:
                 owner._non_persistent_buffers_set.add(last)
-    if bool(training) != module.training:
-        module.train(bool(training))
+    flags = {str(name): bool(flag) for name, flag in modes}
+    if flags.get("", module.training) != module.training:
+        module.train(flags[""])
+    for name, part in module.named_modules():
+        part.training = flags.get(name, part.training)
+    if not isinstance(module, RemoteModule):
+        _show_hooks(module, hooks)
+
+
+_SHOWN: WeakKeyDictionary[nn.Module, list[Any]] = WeakKeyDictionary()
+
+
+def _show_hooks(module: nn.Module, hooks: Any) -> None:
+    """Stand-ins for hooks that the other side left in its copy: who looks finds them here, too."""
+    for handle in _SHOWN.pop(module, []):
+        handle.remove()
+    parts = dict(module.named_modules())
+    handles = []
+    for name, after, before, backward in hooks:
+        part = parts.get(str(name))
+        if part is not None and max(after, before, backward) <= 1000:
+            handles += [part.register_forward_hook(_nothing) for _ in range(after)]
+            handles += [part.register_forward_pre_hook(_nothing) for _ in range(before)]
+            handles += [part.register_full_backward_hook(_nothing) for _ in range(backward)]
+    if handles:
+        _SHOWN[module] = handles
+
+
+def _nothing(*arguments: Any) -> None:
+    """A hook that changes nothing."""
 
 
 MODULE = Kind(
@@ -181,7 +221,8 @@ def _blueprint(module: nn.Module, out: Encoder) -> Any:
         if name not in MODULE_INTERNALS and isinstance(value, PLAIN_ATTRIBUTES)
     ]
     children = [[name, _blueprint(child, out)] for name, child in module.named_children()]
-    absent = [name for name, value in module._parameters.items() if value is None]
+    slots = [*module._parameters.items(), *module._buffers.items()]
+    absent = [name for name, value in slots if value is None]
     return [type(module).__name__, attributes, children, absent]
 
 

@@ -94,16 +94,20 @@ BUFFER = Kind(
 
 # --- leaves: tensors that collect gradients -------------------------------------------------------
 
+def _records(value: Tensor) -> bool:
+    """Whether a leaf collects gradients; work in place can make it a result instead."""
+    return bool(value.requires_grad and value.is_leaf)
+
+
 def _leaf_state(value: Tensor) -> Any:
-    grad = value.grad
-    return (_tensor_state(value), bool(value.requires_grad),
+    grad = value.grad if value.is_leaf else None
+    return (_tensor_state(value), _records(value),
             None if grad is None else _tensor_state(grad))  # fmt: skip
 
 
 def _encode_leaf(value: Tensor, out: Encoder) -> Any:
-    grad = None if value.grad is None else encode_numbers(value.grad, out)
-    return [isinstance(value, nn.Parameter), encode_numbers(value, out),
-            bool(value.requires_grad), grad]  # fmt: skip
+    grad = encode_numbers(value.grad, out) if value.is_leaf and value.grad is not None else None
+    return [isinstance(value, nn.Parameter), encode_numbers(value, out), _records(value), grad]
 
 
 def _create_leaf(node: Any, wire: Decoder) -> Tensor:
@@ -123,9 +127,9 @@ def _update_leaf(value: Tensor, out: Encoder, state: Any) -> Any:
     now = _leaf_state(value)
     return [
         encode_numbers(value, out) if now[0] != numbers else None,
-        bool(value.requires_grad),
+        _records(value),
         None if now[2] == grad else (
-            [] if value.grad is None else encode_numbers(value.grad, out)),
+            encode_numbers(value.grad, out) if now[2] is not None else []),
     ]  # fmt: skip
 
 

@@ -70,9 +70,9 @@ def graded_cases(operation: Operation, *, secret: str = PUBLIC_SEED) -> list[Cas
 
 
 def prepare(operation: Operation, *, secret: str, track: str) -> tuple[list[Case], list[Trial]]:
-    """Draw the cases of a student's work and perform them with the reference; kept, since a class shares them.
+    """Draw the cases of a student's work and perform them with the reference.
 
-    The reference runs once for a whole class, so the work that is left for a submission is the
+    Both are kept, since a class shares them: the reference runs once for a whole class, so the work that is left for a submission is the
     student's own.
     """
     function = getattr(reference(track), operation.name)

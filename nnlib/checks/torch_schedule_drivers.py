@@ -2,7 +2,7 @@
 
 import io
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -114,6 +114,20 @@ def torch_range_test(implementation: Any, case: Case, track: str) -> Trial:
     return guarded(run, (batches,), {}, tuple)
 
 
+def _require_plain(state: Any) -> None:
+    """Refuse a state that only pickle could store."""
+    if isinstance(state, Mapping):
+        for key, value in state.items():
+            _require_plain(key)
+            _require_plain(value)
+    elif isinstance(state, list | tuple):
+        for value in state:
+            _require_plain(value)
+    elif not (state is None or isinstance(state, bool | int | float | str | Tensor)):
+        raise TypeError("the state holds an object: a file of it needs pickle. Plain numbers, "
+                        "text, lists, dicts and tensors can be loaded safely")
+
+
 @driver("torch_resumable")
 def torch_resumable(implementation: Any, case: Case, track: str) -> Trial:
     """Train, write the state to a file, load it into a new run with other weights, go on.
@@ -128,8 +142,10 @@ def torch_resumable(implementation: Any, case: Case, track: str) -> Trial:
     def run(start: Tensor, other: Tensor, batches: Any) -> tuple[Any, ...]:
         first = implementation(start, **options)
         losses = [float(first.step(x, y)) for x, y in batches[:stop]]
+        state = first.state_dict()
+        _require_plain(state)
         file = io.BytesIO()
-        torch.save(first.state_dict(), file)
+        torch.save(state, file)
         file.seek(0)
         second = implementation(other, **options)
         second.load_state_dict(torch.load(file, weights_only=True))
