@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import OperationalError
+
 from autograder.course import Course, write_atomic
 from autograder.engine_client import GRACE
 from autograder.feedback import feedback_settings, write_notice
@@ -192,6 +194,8 @@ class Grading:
     def _record(self, name: str, job: Job, result: Result) -> None:
         try:
             view = self.recorder.record(name, result)
+        except OperationalError:
+            raise  # a locked gradebook, a full disk: the machine's failure, no submission's
         except Exception as error:
             reason = f"it could not be recorded: {type(error).__name__}: {str(error)[:300]}"
             result = failed(self.plan, reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from autograder.course import Course, find_course
 from autograder.errors import CourseError
 
 EXTRA = "pip install 'nncourse[grade]'"
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES)
+"""Errors that the machine's owner puts right, not the course's authors."""
 
 
 class Commands(click.Group):
@@ -34,9 +37,29 @@ class Commands(click.Group):
                 raise
             click.echo(f"nncourse: the package {package} is missing: run {EXTRA}", err=True)
             ctx.exit(2)
+        except Exception as error:
+            trouble = machine_trouble(error)
+            if not trouble:
+                raise
+            click.echo(
+                f"nncourse: {trouble}\nNothing is lost: put it right, then run the command again "
+                "(`nncourse grade` with --resume).", err=True,
+            )  # fmt: skip
+            ctx.exit(2)
         except KeyboardInterrupt:
             click.echo("\nnncourse: stopped. Run the command again to continue.", err=True)
             ctx.exit(130)
+
+
+def machine_trouble(error: Exception) -> str:
+    """What is wrong with the disk or the gradebook's file, "" where it is something else."""
+    if isinstance(error, OSError) and error.errno in DISK:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{os.strerror(error.errno)}{where}"
+    # By name: most commands don't need SQLAlchemy, and importing it takes a while.
+    if type(error).__name__ == "OperationalError" and hasattr(error, "orig"):
+        return f"the gradebook can't be used: {error.orig}. Does another program hold it?"
+    return ""
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -169,7 +169,8 @@ def write_atomic(path: Path, text: str | bytes, mode: int = 0o644) -> None:
     """Write bytes, or UTF-8 text with line feeds, so that no reader ever sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
-    data = text.encode("utf-8") if isinstance(text, str) else text
+    # Half a character, which JSON can bring, must not end a run: it becomes a question mark.
+    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)

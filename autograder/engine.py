@@ -11,12 +11,14 @@ import contextlib
 import importlib
 import os
 import re
+import select
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +36,7 @@ from autograder.student_side import Process
 SECRET_ENV = "NNCOURSE_SECRET"
 PRELOADABLE = ("torch", "matplotlib.pyplot", "pandas", "scipy", "sklearn")
 ZYGOTES_KEPT = 3
+HANG_UP_SECONDS = 1.0
 REFUSED = (
     "{reason} To grade all the same, only where you trust every submission, add "
     "--trust-submissions."
@@ -145,6 +148,10 @@ class Confinement:
         """End all zygotes."""
         while self._zygotes:
             self._zygotes.popitem()[1].close()
+        self.drop_library()
+
+    def drop_library(self) -> None:
+        """Remove the folder of what student code may import."""
         if self._library is not None:
             shutil.rmtree(self._library.parent, ignore_errors=True)
             self._library = None
@@ -282,6 +289,22 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"failed": f"the grader failed: {type(error).__name__}: {error}"}
 
 
+def end_with_client(sock: socket.socket) -> None:
+    """End this process soon after the client hung up, whatever it is doing.
+
+    A client that was killed would otherwise leave an endless loop running to its limit.
+    """
+    if not hasattr(select, "poll"):  # Windows
+        return
+    poll = select.poll()
+    poll.register(sock, getattr(select, "POLLRDHUP", 0))
+    poll.poll()
+    # Enough for the main thread to end in order, if it is idle.
+    time.sleep(HANG_UP_SECONDS)
+    CONFINEMENT.drop_library()
+    os._exit(1)
+
+
 def main(descriptor: int) -> None:
     """Serve requests until the client hangs up."""
     import gc
@@ -292,6 +315,7 @@ def main(descriptor: int) -> None:
     sock = socket.socket(fileno=descriptor)
     # What is kept for the whole class is large and never garbage: look for that less often.
     gc.set_threshold(20_000, 20, 50)
+    threading.Thread(target=end_with_client, args=(sock,), daemon=True).start()
     send(sock, {"ready": True})
     try:
         while True:
@@ -307,3 +331,4 @@ if __name__ == "__main__":
     from autograder import engine
 
     engine.main(int(sys.argv[1]))
+    os._exit(0)  # all is closed; tearing down an interpreter with PyTorch takes a second

@@ -29,6 +29,8 @@ from autograder.submission import (
 
 # A notebook belongs to an assignment if it has at least this share of its ids.
 BELONGS = 0.5
+DEEP = "is nested too deeply to be a notebook"
+ASK = "ask for the notebook as Jupyter saves it"
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,60}")
 
 
@@ -154,11 +156,11 @@ def parse(raw: bytes) -> dict[str, Any]:
     try:
         data = json.loads(text)
     except RecursionError as error:
-        raise UnreadableError("is nested too deeply to be a notebook") from error
+        raise UnreadableError(DEEP) from error
     except json.JSONDecodeError as error:
         raise UnreadableError(_json_trouble(text, error)) from error
     except ValueError as error:  # a number with more digits than Python converts
-        raise UnreadableError(f"is JSON that can't be read: {str(error)[:100]}") from error
+        raise UnreadableError(f"holds a number too long to be read: {ASK}") from error
     cells = data.get("cells", data.get("worksheets")) if isinstance(data, dict) else None
     if not isinstance(cells, list) or not isinstance(data, dict):
         raise UnreadableError("is JSON, but no Jupyter notebook: it has no cells")
@@ -209,13 +211,12 @@ def normalise(data: dict[str, Any]) -> dict[str, Any]:
     """
     import nbformat
 
+    from autograder.wire import whole_text
+
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            node = nbformat.convert(nbformat.from_dict(data), 4)
-        cells = [_clean_cell(cell) for cell in node["cells"]]
-    except Exception as error:
-        raise UnreadableError(f"has cells that Jupyter can't read: {error}") from error
+        cells = [whole_text(_clean_cell(cell)) for cell in _cells(data)]
+    except RecursionError as error:
+        raise UnreadableError(DEEP) from error
     for cell, name in zip(cells, stable_ids([grade_id(c) for c in cells]), strict=True):
         cell["id"] = name
     notebook = {
@@ -224,14 +225,38 @@ def normalise(data: dict[str, Any]) -> dict[str, Any]:
     try:
         nbformat.validate(nbformat.from_dict(notebook))
     except nbformat.ValidationError as error:
-        raise UnreadableError(f"isn't a valid notebook: {str(error).splitlines()[0]}") from error
+        what = str(error).splitlines()[0][:100]
+        raise UnreadableError(f"isn't a valid notebook ({what}): {ASK}") from error
     return notebook
 
 
-def _clean_cell(cell: Any) -> dict[str, Any]:
+def _cells(data: dict[str, Any]) -> list[Any]:
+    """The cells of a notebook of any version, each with a type."""
+    import nbformat
+
+    cells = data.get("cells")
+    if not isinstance(cells, list):
+        # Before 2015, cells stood in worksheets.
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                cells = nbformat.convert(nbformat.from_dict(data), 4)["cells"]
+        except Exception as error:
+            raise UnreadableError(
+                "has an old format that can't be brought up to date: open it in Jupyter, save it, "
+                "and hand it in again"
+            ) from error
+    for number, cell in enumerate(cells, 1):
+        if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
+            raise UnreadableError(f"is damaged: no. {number} of its cells is no cell; {ASK}")
+    return cells
+
+
+def _clean_cell(cell: dict[str, Any]) -> dict[str, Any]:
     """Keep what grading needs: outputs and the metadata of tools are not graded."""
     kind = cell["cell_type"] if cell["cell_type"] in ("code", "markdown") else "raw"
-    metadata = cell.get("metadata", {})
+    metadata = cell.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
     kept = {}
     if isinstance(metadata.get("nbgrader"), dict):
         kept["nbgrader"] = metadata["nbgrader"]
@@ -241,8 +266,18 @@ def _clean_cell(cell: Any) -> dict[str, Any]:
     new = {"cell_type": kind, "metadata": kept, "source": join_text(cell.get("source"))}
     attachments = cell.get("attachments")
     if kind != "code" and isinstance(attachments, dict):
-        new["attachments"] = attachments
+        new["attachments"] = {
+            name: {kind: data for kind, data in files.items() if _is_data(data)}
+            for name, files in attachments.items() if isinstance(files, dict)
+        }  # fmt: skip
     return new | ({"execution_count": None, "outputs": []} if kind == "code" else {})
+
+
+def _is_data(value: Any) -> bool:
+    """Whether an attachment holds what nbformat allows: text, or lines of it."""
+    return isinstance(value, str) or (
+        isinstance(value, list) and all(isinstance(line, str) for line in value)
+    )
 
 
 def look_at(submission: Submission, assignment: str, expected: list[Expected]) -> Intake:

@@ -343,11 +343,15 @@ class Peer:
         return importlib.import_module(str(name))
 
     def forget(self) -> None:
-        """Take back everything that this side lent out (at the end of a locked cell)."""
+        """End what both sides share and what this side lent out (at the end of a locked cell).
+
+        The student's side keeps its handles: so the grader knows an object again.
+        """
         self.shared.clear()
         self.graphs.clear()
-        self._exports.clear()
-        self._export_ids.clear()
+        if self.trusted:
+            self._exports.clear()
+            self._export_ids.clear()
 
 
 def about_lent(operation: str, arguments: list[Any]) -> bool:

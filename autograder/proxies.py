@@ -64,7 +64,11 @@ class Remote:
         return f"<{_get(self, '_name')}: an object of the other side>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Remote) and _get(self, "_handle") == _get(other, "_handle")
+        return (
+            isinstance(other, Remote)
+            and _get(self, "_peer") is _get(other, "_peer")
+            and _get(self, "_handle") == _get(other, "_handle")
+        )
 
     def __ne__(self, other: object) -> bool:
         return not self == other

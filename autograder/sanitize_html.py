@@ -66,6 +66,12 @@ SIGNATURES = {
     "image/png": (b"\x89PNG\r\n\x1a\n",), "image/jpeg": (b"\xff\xd8\xff",),
     "image/gif": (b"GIF87a", b"GIF89a"),
 }  # fmt: skip
+OPENED = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
+CLOSE_THEMSELVES = words(
+    "area base br col dd dt embed hr img input li link meta option p param path rect circle line "
+    "source tbody td tfoot th thead tr track use wbr"
+)
+DEEPEST = 256
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 TEXT_LIMIT = 2**20
 
@@ -105,6 +111,8 @@ def clean_html(html: str) -> str:
     """
     import nh3
 
+    if nested(html, DEEPEST):
+        return f"<p>(HTML nested deeper than {DEEPEST} levels, not shown)</p>"
     cleaned = nh3.clean(
         html[: TEXT_LIMIT * 8],
         tags=set(TAGS),
@@ -119,6 +127,20 @@ def clean_html(html: str) -> str:
         link_rel="noopener noreferrer nofollow",
     )
     return clean_tex(str(cleaned))
+
+
+def nested(html: str, limit: int) -> bool:
+    """Whether elements are opened within each other to more than some depth.
+
+    Parsing takes time that grows with depth times length: hours for a megabyte of ``<div>``.
+    """
+    depth = 0
+    for end, name in OPENED.findall(html):
+        if name.lower() not in CLOSE_THEMSELVES:
+            depth = max(0, depth - 1) if end else depth + 1
+            if depth > limit:
+                return True
+    return False
 
 
 def clean_tex(text: str) -> str:

@@ -12,6 +12,7 @@ str and list; anything else is an object with one key, the tag that says how to 
 from __future__ import annotations
 
 import builtins
+import functools
 import json
 import math
 import re
@@ -99,6 +100,8 @@ class Encoder:
             return value if -(2**63) <= value < 2**64 else {"int": hex(value)}
         if kind is tuple and all(type(item) in ATOMS for item in value):
             return {"tuple": list(value)}
+        if named_fields(kind) and all(type(item) in ATOMS for item in value):
+            return {"named": [kind.__name__, list(kind._fields), list(value)]}  # type: ignore[attr-defined]
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise WireError(f"a value is nested deeper than {MAX_DEPTH} levels, or holds itself")
@@ -135,6 +138,12 @@ def is_plain(value: Any) -> bool:
         known = value.__module__ == "builtins" and value.__name__ in PLAIN_TYPES
         return known or (issubclass(value, np.generic) and np.dtype(value).kind in KINDS)
     return isinstance(value, PLAIN)
+
+
+@functools.lru_cache(maxsize=256)
+def named_fields(kind: type) -> bool:
+    """Whether a type is a named tuple."""
+    return issubclass(kind, tuple) and isinstance(getattr(kind, "_fields", None), tuple)
 
 
 def encode_plain(value: Any, out: Encoder) -> Any:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = "NNCOURSE_PHASES"
+SAVE_SECONDS = 0.3
 ROOT = Path(__file__).resolve().parents[1]
 
 IDLE = "idle"
@@ -40,6 +41,7 @@ TARGETS: dict[str, dict[str, Any]] = {
     },
     "autograder.engine": {
         "handler": START, "answer": "job", "Confinement.spawn": "spawn",
+        "Confinement.close": "close",
     },
     "autograder.sandbox": {"Zygote.__init__": START},
     "autograder.plan": {"parse_plan": "plan"},
@@ -70,6 +72,8 @@ TARGETS: dict[str, dict[str, Any]] = {
 READY = {"nncourse": "LocalPool.submit", "engine": "answer"}
 # After each call of it, time and resident memory are noted.
 MARKED = {"nncourse": "Grading._finish", "engine": "answer"}
+# Before it, the sums are saved: the process may be killed while it ends.
+LAST = {"nncourse": "write_reports", "engine": "Confinement.close"}
 
 
 class Clock:
@@ -88,10 +92,12 @@ class Clock:
         self.ready: float | None = None
         self._local = threading.local()
         self._main = threading.main_thread()
+        self._saved = 0.0
 
     def wrap(self, function: Callable[..., Any], name: str, phase: Any) -> Callable[..., Any]:
         """The same function, with its time added to a phase."""
         ready, marked = READY[self.role] == name, MARKED[self.role] == name
+        last = LAST[self.role] == name
 
         @functools.wraps(function)
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -105,6 +111,8 @@ class Clock:
             if ready and self.ready is None:
                 self.ready = age()
                 self.phases.clear()
+            if last:
+                self.save(Path(os.environ[FOLDER]))
             now, cpu = time.perf_counter(), time.thread_time()
             self._add(stack, now, cpu)
             stack.append([chosen, now, cpu])
@@ -118,7 +126,7 @@ class Clock:
                 if stack:
                     stack[-1][1:] = now, cpu
                 if marked:
-                    self.marks.append((time.monotonic(), resident()))
+                    self.mark()
 
         return timed
 
@@ -130,13 +138,24 @@ class Clock:
             self.phases[phase][1] += cpu - since_cpu
             stack[-1][1:] = now, cpu
 
+    def mark(self) -> None:
+        """Note the memory in use, and now and then save: a process may be killed at its end."""
+        now = time.monotonic()
+        self.marks.append((now, resident()))
+        if now > self._saved + SAVE_SECONDS:
+            self.save(Path(os.environ[FOLDER]))
+            self._saved = now
+
     def save(self, folder: Path) -> None:
         """Write the sums."""
         value = {
             "role": self.role, "ready": self.ready, "age": age(), "cpu": time.process_time(),
             "phases": dict(self.phases), "marks": self.marks,
         }  # fmt: skip
-        (folder / f"{self.role}-{os.getpid()}.json").write_text(json.dumps(value), encoding="utf-8")
+        path = folder / f"{self.role}-{os.getpid()}.json"
+        half = path.with_suffix(".tmp")
+        half.write_text(json.dumps(value), encoding="utf-8")
+        half.replace(path)
 
 
 def age() -> float:

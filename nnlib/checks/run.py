@@ -72,8 +72,8 @@ def graded_cases(operation: Operation, *, secret: str = PUBLIC_SEED) -> list[Cas
 def prepare(operation: Operation, *, secret: str, track: str) -> tuple[list[Case], list[Trial]]:
     """Draw the cases of a student's work and perform them with the reference.
 
-    Both are kept, since a class shares them: the reference runs once for a whole class, so the work that is left for a submission is the
-    student's own.
+    Both are kept, since a class shares them: the reference runs once for a whole class, and what
+    is left for a submission is the student's own work.
     """
     function = getattr(reference(track), operation.name)
     key = (operation.name, operation.make_cases, id(function), secret, track, device())

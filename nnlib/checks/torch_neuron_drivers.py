@@ -21,14 +21,14 @@ class ProbeNeuron(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(bias)
-        self.watch = watch
+        self._watch = watch  # private: no code that gets the model can switch it off
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the weighted sums of a batch."""
         if x.ndim != 2:
             raise ValueError(f"the model takes a batch (n, {len(self.weight)}), "
                              f"got shape {tuple(x.shape)}")
-        if self.watch and torch.is_grad_enabled():
+        if self._watch and torch.is_grad_enabled():
             raise RuntimeError("the forward pass recorded gradients that nobody needs")
         return x @ self.weight + self.bias
 

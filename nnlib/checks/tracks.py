@@ -11,6 +11,8 @@ import numpy as np
 
 from nnlib.contract import Rng
 
+ATOMS = frozenset((str, float, int, bool, type(None)))
+
 
 def reference(track: str) -> ModuleType:
     """Return the reference implementation of a track; PyTorch is imported only when asked for."""
@@ -45,6 +47,8 @@ def on_device(device: str) -> Iterator[None]:
 
 def to_track(value: Any, track: str) -> Any:
     """Copy ``value`` for one call: fresh arrays (tensors for PyTorch), fresh generators."""
+    if type(value) in ATOMS:
+        return value
     if isinstance(value, Rng):
         if track == "torch":
             import torch
