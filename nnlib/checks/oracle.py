@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
+from nnlib.checks import oracle_signals as signals
 from nnlib.checks import oracle_steps as steps
 from nnlib.contract import Operation
 
@@ -312,6 +313,7 @@ COUNTERPARTS: dict[str, Counterpart] = {
     "signed_distance": Counterpart(signed_distance),
     "accuracy": Counterpart(accuracy),
     "confusion_matrix": Counterpart(confusion_matrix),
+    "layer_statistics": Counterpart(signals.layer_statistics),
     **{name: Counterpart(function) for name, function in steps.COUNTERPARTS.items()},
 }
 
@@ -330,6 +332,7 @@ WITHOUT: dict[str, str] = {
                     "a definition: nothing to compute that could differ"),
     **dict.fromkeys(("numerical_vjp", "topological_order", "backpropagate", "perceptron_update",
                      "perceptron_fit", "predict", "predict_proba", "predict_in_batches",
+                     "predict_mean_squares",
                      "interpolation_params", "gate_weights", "xor_weights", "xor_forward",
                      "grid_search", "random_search", "successive_halving", "evolutionary_search",
                      "train_step", "fit", "evaluate", "save_checkpoint", "load_checkpoint",

@@ -13,7 +13,6 @@ from nnlib.mistakes.registry import mistake
 @mistake("init_model", hint="""
     Layers inside of layers keep their old weights: `children()` lists one level only. Another
     method walks through all of them.""")
-@torch.no_grad()
 def one_level_only(model, *, generator):
     for module in [model, *model.children()]:
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -29,7 +28,6 @@ def one_level_only(model, *, generator):
 @mistake("init_model", hint="""
     Your weights are scaled by fan_out. The variance asked for is 2 / fan_in, which is also what
     nn.init takes if you don't say otherwise.""", anchor="fans")
-@torch.no_grad()
 def scaled_by_fan_out(model, *, generator):
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -46,7 +44,6 @@ def scaled_by_fan_out(model, *, generator):
 @mistake("init_model", hint="""
     Your weights have variance 1 / fan_in: the gain for ReLU is missing. What does ReLU do to the
     mean square?""", anchor="half-of-relu")
-@torch.no_grad()
 def gain_of_relu_missing(model, *, generator):
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -63,7 +60,6 @@ def gain_of_relu_missing(model, *, generator):
     Your weights are much too small: Kaiming's functions take `a`, the slope of a leaky ReLU, and
     with `a=math.sqrt(5)`, as in nn.Linear itself, the variance is a sixth of the right one.""",
          anchor="torch-default")
-@torch.no_grad()
 def default_of_nn_linear(model, *, generator):
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -79,7 +75,6 @@ def default_of_nn_linear(model, *, generator):
 @mistake("init_model", hint="""
     The spread is right, but the weights are uniform. nn.init has each scheme twice; take the one
     whose name ends in `normal_`.""")
-@torch.no_grad()
 def uniform_instead_of_normal(model, *, generator):
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -95,7 +90,6 @@ def uniform_instead_of_normal(model, *, generator):
 @mistake("init_model", hint="""
     The generator isn't used: the same seed gives other weights each time. Without it, nn.init
     draws from PyTorch's global one.""")
-@torch.no_grad()
 def generator_not_passed_on(model, *, generator):
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -111,7 +105,6 @@ def generator_not_passed_on(model, *, generator):
 @mistake("init_model", hint="""
     The normalization layers keep what they had. Their scale must be 1 and their shift 0, so that
     at the start they only normalise.""")
-@torch.no_grad()
 def normalization_forgotten(model, *, generator):
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -123,7 +116,6 @@ def normalization_forgotten(model, *, generator):
 @mistake("init_model", hint="""
     You fill every array with two axes or more, whatever layer it belongs to: an embedding is
     drawn anew too. Go by the type of the module, not by the shape of the parameter.""")
-@torch.no_grad()
 def by_shape_instead_of_type(model, *, generator):
     for parameter in model.parameters():
         if parameter.ndim >= 2:
@@ -143,28 +135,28 @@ def by_shape_instead_of_type(model, *, generator):
 @mistake("output_mean_squares", hint="""
     Your hooks stay in the model: every later call runs them again. `register_forward_hook`
     returns a handle with a method that takes the hook away.""")
-@torch.no_grad()
 def hooks_left_in_the_model(model, x):
     found = {}
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             module.register_forward_hook(
                 lambda m, inputs, y, name=name: found.update({name: float((y**2).mean())}))
-    model(x)
+    with torch.no_grad():
+        model(x)
     return found
 
 
 @mistake("output_mean_squares", hint="""
     The hooks are removed after the call, but where the model raises an error that line is never
     reached. Which statement runs its block in either case?""")
-@torch.no_grad()
 def hooks_left_after_an_error(model, x):
     found, handles = {}, []
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             handles.append(module.register_forward_hook(
                 lambda m, inputs, y, name=name: found.update({name: float((y**2).mean())})))
-    model(x)
+    with torch.no_grad():
+        model(x)
     for handle in handles:
         handle.remove()
     return found
@@ -173,7 +165,6 @@ def hooks_left_after_an_error(model, x):
 @mistake("output_mean_squares", hint="""
     You measure what goes *into* the layers. A forward hook gets module, inputs, output, in this
     order.""")
-@torch.no_grad()
 def inputs_measured(model, x):
     found, handles = {}, []
     for name, module in model.named_modules():
@@ -181,7 +172,8 @@ def inputs_measured(model, x):
             handles.append(module.register_forward_hook(
                 lambda m, inputs, y, name=name: found.update({name: float((inputs[0]**2).mean())})))
     try:
-        model(x)
+        with torch.no_grad():
+            model(x)
     finally:
         for handle in handles:
             handle.remove()
@@ -191,7 +183,6 @@ def inputs_measured(model, x):
 @mistake("output_mean_squares", hint="""
     These are variances: the mean is taken off. The mean square is asked for, with the mean in
     it.""", anchor="forward-variance")
-@torch.no_grad()
 def variances_measured(model, x):
     found, handles = {}, []
     for name, module in model.named_modules():
@@ -199,7 +190,8 @@ def variances_measured(model, x):
             handles.append(module.register_forward_hook(
                 lambda m, inputs, y, name=name: found.update({name: float(y.var(correction=0))})))
     try:
-        model(x)
+        with torch.no_grad():
+            model(x)
     finally:
         for handle in handles:
             handle.remove()
@@ -208,7 +200,6 @@ def variances_measured(model, x):
 
 @mistake("output_mean_squares", hint="""
     Layers inside of other modules are missing: `named_children()` lists one level only.""")
-@torch.no_grad()
 def nested_layers_missed(model, x):
     found, handles = {}, []
     for name, module in model.named_children():
@@ -216,7 +207,8 @@ def nested_layers_missed(model, x):
             handles.append(module.register_forward_hook(
                 lambda m, inputs, y, name=name: found.update({name: float((y**2).mean())})))
     try:
-        model(x)
+        with torch.no_grad():
+            model(x)
     finally:
         for handle in handles:
             handle.remove()
@@ -226,7 +218,6 @@ def nested_layers_missed(model, x):
 @mistake("output_mean_squares", hint="""
     All your hooks write under the same name, that of the last layer: a function made in a loop
     sees the variable's last value. Give the name to the hook when you make it.""")
-@torch.no_grad()
 def name_of_the_last_layer(model, x):
     found, handles, current = {}, [], {}
     for name, module in model.named_modules():
@@ -235,7 +226,8 @@ def name_of_the_last_layer(model, x):
             handles.append(module.register_forward_hook(
                 lambda m, inputs, y: found.update({current["name"]: float((y**2).mean())})))
     try:
-        model(x)
+        with torch.no_grad():
+            model(x)
     finally:
         for handle in handles:
             handle.remove()
@@ -245,7 +237,6 @@ def name_of_the_last_layer(model, x):
 @mistake("output_mean_squares", hint="""
     You switch the model to evaluation mode and leave it there. Looking at a model should change
     nothing in it; here no switch is needed.""")
-@torch.no_grad()
 def left_in_evaluation_mode(model, x):
     found, handles = {}, []
     for name, module in model.named_modules():
@@ -254,7 +245,8 @@ def left_in_evaluation_mode(model, x):
                 lambda m, inputs, y, name=name: found.update({name: float((y**2).mean())})))
     try:
         model.eval()
-        model(x)
+        with torch.no_grad():
+            model(x)
     finally:
         for handle in handles:
             handle.remove()

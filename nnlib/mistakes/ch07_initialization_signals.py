@@ -106,20 +106,23 @@ def input_used_for_every_layer(activation, mean_square, sizes, weight_variances)
 @mistake("layer_statistics", hint="""
     `variance` is that of h, behind the activation. The sums z are meant, before it.""")
 def variance_behind_the_activation(x, params, dy, *, activation="relu"):
-    act, slope = {"relu": (lambda z: np.maximum(z, 0), lambda z: z > 0),
-                  "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
-                  "identity": (lambda z: z, np.ones_like)}[activation]
-    h, zs, hs = x, [], []
+    def act(z):
+        return {"relu": np.maximum(z, 0), "tanh": np.tanh(z), "identity": z}[activation]
+
+    def slope(z):
+        return {"relu": z > 0, "tanh": 1 - np.tanh(z) ** 2, "identity": z == z}[activation]
+
+    h, zs, hs, squares = x, [], [], []
     for w, b in params:
         zs.append(h @ w + b)
         h = act(zs[-1])
         hs.append(h)
-    dh, squares = dy, []
+    dh = dy
     for (w, _), z in zip(params[::-1], zs[::-1], strict=True):
-        squares.insert(0, np.mean(dh**2))
+        squares.append(np.mean(dh**2))
         dh = (dh * slope(z)) @ w.T
     columns = ([h.var() for h in hs], [np.mean(h**2) for h in hs],
-               [np.mean((slope(z) == 0).all(axis=0)) for z in zs], squares)
+               [np.mean((slope(z) == 0).all(axis=0)) for z in zs], squares[::-1])
     return LayerStatistics(*(np.array(c, dtype=x.dtype) for c in columns))
 
 
@@ -127,20 +130,23 @@ def variance_behind_the_activation(x, params, dy, *, activation="relu"):
     `mean_square` has the mean taken off: that is a variance. The next layer's sums depend on the
     mean square, whether or not the mean is 0.""", anchor="forward-variance")
 def variance_for_mean_square(x, params, dy, *, activation="relu"):
-    act, slope = {"relu": (lambda z: np.maximum(z, 0), lambda z: z > 0),
-                  "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
-                  "identity": (lambda z: z, np.ones_like)}[activation]
-    h, zs, hs = x, [], []
+    def act(z):
+        return {"relu": np.maximum(z, 0), "tanh": np.tanh(z), "identity": z}[activation]
+
+    def slope(z):
+        return {"relu": z > 0, "tanh": 1 - np.tanh(z) ** 2, "identity": z == z}[activation]
+
+    h, zs, hs, squares = x, [], [], []
     for w, b in params:
         zs.append(h @ w + b)
         h = act(zs[-1])
         hs.append(h)
-    dh, squares = dy, []
+    dh = dy
     for (w, _), z in zip(params[::-1], zs[::-1], strict=True):
-        squares.insert(0, np.mean(dh**2))
+        squares.append(np.mean(dh**2))
         dh = (dh * slope(z)) @ w.T
     columns = ([z.var() for z in zs], [h.var() for h in hs],
-               [np.mean((slope(z) == 0).all(axis=0)) for z in zs], squares)
+               [np.mean((slope(z) == 0).all(axis=0)) for z in zs], squares[::-1])
     return LayerStatistics(*(np.array(c, dtype=x.dtype) for c in columns))
 
 
@@ -148,20 +154,23 @@ def variance_for_mean_square(x, params, dy, *, activation="relu"):
     `variance` holds standard deviations. Square them, or use the function that doesn't take the
     root.""")
 def standard_deviation_for_variance(x, params, dy, *, activation="relu"):
-    act, slope = {"relu": (lambda z: np.maximum(z, 0), lambda z: z > 0),
-                  "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
-                  "identity": (lambda z: z, np.ones_like)}[activation]
-    h, zs, hs = x, [], []
+    def act(z):
+        return {"relu": np.maximum(z, 0), "tanh": np.tanh(z), "identity": z}[activation]
+
+    def slope(z):
+        return {"relu": z > 0, "tanh": 1 - np.tanh(z) ** 2, "identity": z == z}[activation]
+
+    h, zs, hs, squares = x, [], [], []
     for w, b in params:
         zs.append(h @ w + b)
         h = act(zs[-1])
         hs.append(h)
-    dh, squares = dy, []
+    dh = dy
     for (w, _), z in zip(params[::-1], zs[::-1], strict=True):
-        squares.insert(0, np.mean(dh**2))
+        squares.append(np.mean(dh**2))
         dh = (dh * slope(z)) @ w.T
     columns = ([z.std() for z in zs], [np.mean(h**2) for h in hs],
-               [np.mean((slope(z) == 0).all(axis=0)) for z in zs], squares)
+               [np.mean((slope(z) == 0).all(axis=0)) for z in zs], squares[::-1])
     return LayerStatistics(*(np.array(c, dtype=x.dtype) for c in columns))
 
 
@@ -169,20 +178,23 @@ def standard_deviation_for_variance(x, params, dy, *, activation="relu"):
     `dead` is the share of all entries whose slope is 0. A unit that rests for one row may work
     for the next: it is dead only if its slope is 0 for every row.""", anchor="dead-at-birth")
 def resting_units_counted_as_dead(x, params, dy, *, activation="relu"):
-    act, slope = {"relu": (lambda z: np.maximum(z, 0), lambda z: z > 0),
-                  "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
-                  "identity": (lambda z: z, np.ones_like)}[activation]
-    h, zs, hs = x, [], []
+    def act(z):
+        return {"relu": np.maximum(z, 0), "tanh": np.tanh(z), "identity": z}[activation]
+
+    def slope(z):
+        return {"relu": z > 0, "tanh": 1 - np.tanh(z) ** 2, "identity": z == z}[activation]
+
+    h, zs, hs, squares = x, [], [], []
     for w, b in params:
         zs.append(h @ w + b)
         h = act(zs[-1])
         hs.append(h)
-    dh, squares = dy, []
+    dh = dy
     for (w, _), z in zip(params[::-1], zs[::-1], strict=True):
-        squares.insert(0, np.mean(dh**2))
+        squares.append(np.mean(dh**2))
         dh = (dh * slope(z)) @ w.T
     columns = ([z.var() for z in zs], [np.mean(h**2) for h in hs],
-               [np.mean(slope(z) == 0) for z in zs], squares)
+               [np.mean(slope(z) == 0) for z in zs], squares[::-1])
     return LayerStatistics(*(np.array(c, dtype=x.dtype) for c in columns))
 
 
@@ -190,20 +202,23 @@ def resting_units_counted_as_dead(x, params, dy, *, activation="relu"):
     The gradient passes the weights but not the activation: multiply by its slope at z on the way
     from h to z.""", anchor="backward-variance")
 def slope_left_out_on_the_way_back(x, params, dy, *, activation="relu"):
-    act, slope = {"relu": (lambda z: np.maximum(z, 0), lambda z: z > 0),
-                  "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
-                  "identity": (lambda z: z, np.ones_like)}[activation]
-    h, zs, hs = x, [], []
+    def act(z):
+        return {"relu": np.maximum(z, 0), "tanh": np.tanh(z), "identity": z}[activation]
+
+    def slope(z):
+        return {"relu": z > 0, "tanh": 1 - np.tanh(z) ** 2, "identity": z == z}[activation]
+
+    h, zs, hs, squares = x, [], [], []
     for w, b in params:
         zs.append(h @ w + b)
         h = act(zs[-1])
         hs.append(h)
-    dh, squares = dy, []
+    dh = dy
     for w, _ in params[::-1]:
-        squares.insert(0, np.mean(dh**2))
+        squares.append(np.mean(dh**2))
         dh = dh @ w.T
     columns = ([z.var() for z in zs], [np.mean(h**2) for h in hs],
-               [np.mean((slope(z) == 0).all(axis=0)) for z in zs], squares)
+               [np.mean((slope(z) == 0).all(axis=0)) for z in zs], squares[::-1])
     return LayerStatistics(*(np.array(c, dtype=x.dtype) for c in columns))
 
 
@@ -211,15 +226,18 @@ def slope_left_out_on_the_way_back(x, params, dy, *, activation="relu"):
     The gradients are listed last layer first. Backward visits the layers in that order, but the
     result starts with the first one, as the other three do.""")
 def gradients_last_layer_first(x, params, dy, *, activation="relu"):
-    act, slope = {"relu": (lambda z: np.maximum(z, 0), lambda z: z > 0),
-                  "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
-                  "identity": (lambda z: z, np.ones_like)}[activation]
-    h, zs, hs = x, [], []
+    def act(z):
+        return {"relu": np.maximum(z, 0), "tanh": np.tanh(z), "identity": z}[activation]
+
+    def slope(z):
+        return {"relu": z > 0, "tanh": 1 - np.tanh(z) ** 2, "identity": z == z}[activation]
+
+    h, zs, hs, squares = x, [], [], []
     for w, b in params:
         zs.append(h @ w + b)
         h = act(zs[-1])
         hs.append(h)
-    dh, squares = dy, []
+    dh = dy
     for (w, _), z in zip(params[::-1], zs[::-1], strict=True):
         squares.append(np.mean(dh**2))
         dh = (dh * slope(z)) @ w.T
@@ -232,21 +250,24 @@ def gradients_last_layer_first(x, params, dy, *, activation="relu"):
     Your gradients belong to z, one step further back than asked. The gradient with respect to the
     output h comes first: for the last layer it is `dy` itself.""")
 def gradient_of_the_sums(x, params, dy, *, activation="relu"):
-    act, slope = {"relu": (lambda z: np.maximum(z, 0), lambda z: z > 0),
-                  "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
-                  "identity": (lambda z: z, np.ones_like)}[activation]
-    h, zs, hs = x, [], []
+    def act(z):
+        return {"relu": np.maximum(z, 0), "tanh": np.tanh(z), "identity": z}[activation]
+
+    def slope(z):
+        return {"relu": z > 0, "tanh": 1 - np.tanh(z) ** 2, "identity": z == z}[activation]
+
+    h, zs, hs, squares = x, [], [], []
     for w, b in params:
         zs.append(h @ w + b)
         h = act(zs[-1])
         hs.append(h)
-    dh, squares = dy, []
+    dh = dy
     for (w, _), z in zip(params[::-1], zs[::-1], strict=True):
         dz = dh * slope(z)
-        squares.insert(0, np.mean(dz**2))
+        squares.append(np.mean(dz**2))
         dh = dz @ w.T
     columns = ([z.var() for z in zs], [np.mean(h**2) for h in hs],
-               [np.mean((slope(z) == 0).all(axis=0)) for z in zs], squares)
+               [np.mean((slope(z) == 0).all(axis=0)) for z in zs], squares[::-1])
     return LayerStatistics(*(np.array(c, dtype=x.dtype) for c in columns))
 
 
@@ -254,18 +275,21 @@ def gradient_of_the_sums(x, params, dy, *, activation="relu"):
     The gradients are sums of squares. They grow with the batch and the width; the mean over all
     entries can be compared from layer to layer.""")
 def sum_of_squared_gradients(x, params, dy, *, activation="relu"):
-    act, slope = {"relu": (lambda z: np.maximum(z, 0), lambda z: z > 0),
-                  "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
-                  "identity": (lambda z: z, np.ones_like)}[activation]
-    h, zs, hs = x, [], []
+    def act(z):
+        return {"relu": np.maximum(z, 0), "tanh": np.tanh(z), "identity": z}[activation]
+
+    def slope(z):
+        return {"relu": z > 0, "tanh": 1 - np.tanh(z) ** 2, "identity": z == z}[activation]
+
+    h, zs, hs, squares = x, [], [], []
     for w, b in params:
         zs.append(h @ w + b)
         h = act(zs[-1])
         hs.append(h)
-    dh, squares = dy, []
+    dh = dy
     for (w, _), z in zip(params[::-1], zs[::-1], strict=True):
-        squares.insert(0, np.sum(dh**2))
+        squares.append(np.sum(dh**2))
         dh = (dh * slope(z)) @ w.T
     columns = ([z.var() for z in zs], [np.mean(h**2) for h in hs],
-               [np.mean((slope(z) == 0).all(axis=0)) for z in zs], squares)
+               [np.mean((slope(z) == 0).all(axis=0)) for z in zs], squares[::-1])
     return LayerStatistics(*(np.array(c, dtype=x.dtype) for c in columns))

@@ -143,93 +143,93 @@ def pairs_counted(first, second):
 @mistake("scale_to_unit_variance", hint="""
     You divide by the variance. Outputs divided by a number c have their variance divided by
     c squared.""")
-@torch.no_grad()
 def divided_by_the_variance(model, x):
-    for layer in model:
-        if isinstance(layer, nn.Linear):
-            if layer.bias is not None:
-                layer.bias.zero_()
-            layer.weight /= layer(x).var(correction=0)
-        x = layer(x)
+    with torch.no_grad():
+        for layer in model:
+            if isinstance(layer, nn.Linear):
+                if layer.bias is not None:
+                    layer.bias.zero_()
+                layer.weight /= layer(x).var(correction=0)
+            x = layer(x)
 
 
 @mistake("scale_to_unit_variance", hint="""
     The spread of each layer was measured before any layer was scaled. Scaling one changes what
     the next one receives: measure, scale, go on.""")
-@torch.no_grad()
 def all_measured_before_scaling(model, x):
-    stds = []
-    for layer in model:
-        if isinstance(layer, nn.Linear) and layer.bias is not None:
-            layer.bias.zero_()
-        x = layer(x)
-        if isinstance(layer, nn.Linear):
-            stds.append(x.std(correction=0))
-    for layer in model:
-        if isinstance(layer, nn.Linear):
-            layer.weight /= stds.pop(0)
+    with torch.no_grad():
+        stds = []
+        for layer in model:
+            if isinstance(layer, nn.Linear) and layer.bias is not None:
+                layer.bias.zero_()
+            x = layer(x)
+            if isinstance(layer, nn.Linear):
+                stds.append(x.std(correction=0))
+        for layer in model:
+            if isinstance(layer, nn.Linear):
+                layer.weight /= stds.pop(0)
 
 
 @mistake("scale_to_unit_variance", hint="""
     Each layer is measured on the network's input as it would come through the linear layers
     alone. The activations between them belong to the way.""")
-@torch.no_grad()
 def activations_skipped(model, x):
-    for layer in model:
-        if isinstance(layer, nn.Linear):
-            if layer.bias is not None:
-                layer.bias.zero_()
-            layer.weight /= layer(x).std(correction=0)
-            x = layer(x)
+    with torch.no_grad():
+        for layer in model:
+            if isinstance(layer, nn.Linear):
+                if layer.bias is not None:
+                    layer.bias.zero_()
+                layer.weight /= layer(x).std(correction=0)
+                x = layer(x)
 
 
 @mistake("scale_to_unit_variance", hint="""
     You use a standard deviation of its own for each unit. One number for the whole layer keeps
     the proportions between its units.""")
-@torch.no_grad()
 def each_unit_for_itself(model, x):
-    for layer in model:
-        if isinstance(layer, nn.Linear):
-            if layer.bias is not None:
-                layer.bias.zero_()
-            layer.weight /= layer(x).std(dim=0, correction=0)[:, None]
-        x = layer(x)
+    with torch.no_grad():
+        for layer in model:
+            if isinstance(layer, nn.Linear):
+                if layer.bias is not None:
+                    layer.bias.zero_()
+                layer.weight /= layer(x).std(dim=0, correction=0)[:, None]
+            x = layer(x)
 
 
 @mistake("scale_to_unit_variance", hint="""
     You take the root of the mean square. The outputs of a layer have a mean that is not 0, and
     the variance leaves it out.""")
-@torch.no_grad()
 def mean_square_for_variance(model, x):
-    for layer in model:
-        if isinstance(layer, nn.Linear):
-            if layer.bias is not None:
-                layer.bias.zero_()
-            layer.weight /= (layer(x) ** 2).mean().sqrt()
-        x = layer(x)
+    with torch.no_grad():
+        for layer in model:
+            if isinstance(layer, nn.Linear):
+                if layer.bias is not None:
+                    layer.bias.zero_()
+                layer.weight /= (layer(x) ** 2).mean().sqrt()
+            x = layer(x)
 
 
 @mistake("scale_to_unit_variance", hint="""
     The weights were measured and scaled with the old biases in place. Set a layer's bias to 0
     first.""")
-@torch.no_grad()
 def biases_kept(model, x):
-    for layer in model:
-        if isinstance(layer, nn.Linear):
-            layer.weight /= layer(x).std(correction=0)
-        x = layer(x)
+    with torch.no_grad():
+        for layer in model:
+            if isinstance(layer, nn.Linear):
+                layer.weight /= layer(x).std(correction=0)
+            x = layer(x)
 
 
 @mistake("scale_to_unit_variance", hint="""
     You scale by the spread of the weights and never look at the data: that is an ordinary
     initialiser. Measure what comes out of the layer for this batch.""")
-@torch.no_grad()
 def data_not_looked_at(model, x):
-    for layer in model:
-        if isinstance(layer, nn.Linear):
-            if layer.bias is not None:
-                layer.bias.zero_()
-            layer.weight /= layer.weight.std(correction=0) * math.sqrt(layer.in_features)
+    with torch.no_grad():
+        for layer in model:
+            if isinstance(layer, nn.Linear):
+                if layer.bias is not None:
+                    layer.bias.zero_()
+                layer.weight /= layer.weight.std(correction=0) * math.sqrt(layer.in_features)
 
 
 # ---------------------------------------------------------------- orthogonal

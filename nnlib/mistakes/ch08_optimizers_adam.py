@@ -99,8 +99,8 @@ def betas_swapped(params, grads, state, *, learning_rate=1e-3, beta1=0.9, beta2=
 
 
 @mistake("adam_update", hint="""
-    v is to average the squares of the gradients, and you feed it the square of their mean. That
-    says how far the mean reaches, not how large the gradients are.""")
+    You feed v the square of m. It is to average the squares of the gradients themselves: gradients
+    of both signs cancel in m, and then the steps become far too long.""")
 def square_of_the_mean_averaged(params, grads, state, *, learning_rate=1e-3, beta1=0.9,
                                 beta2=0.999, eps=1e-8, weight_decay=0.0):
     new, ms, vs, t = {}, {}, {}, state["step"] + 1

@@ -12,7 +12,8 @@ from nnlib.mistakes.registry import mistake
     the root more so: the early steps become several times too long.""", anchor="bias-correction")
 class NoCorrection(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self):
@@ -32,7 +33,8 @@ class NoCorrection(torch.optim.Optimizer):
     before you use it.""", anchor="bias-correction")
 class CountRaisedTooLate(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self):
@@ -56,7 +58,8 @@ class CountRaisedTooLate(torch.optim.Optimizer):
          anchor="optimizer-state")
 class CountSharedByParameters(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
         self.t = 0
 
     @torch.no_grad()
@@ -80,7 +83,8 @@ class CountSharedByParameters(torch.optim.Optimizer):
          anchor="optimizer-state")
 class CallsCounted(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
         self.t = 0
 
     @torch.no_grad()
@@ -104,7 +108,8 @@ class CallsCounted(torch.optim.Optimizer):
          anchor="optimizer-state")
 class MeansSharedByParameters(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
         self.m, self.v, self.t = 0, 0, 0
 
     @torch.no_grad()
@@ -127,7 +132,8 @@ class MeansSharedByParameters(torch.optim.Optimizer):
     belongs outside.""", anchor="epsilon")
 class EpsilonInside(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self):
@@ -149,7 +155,8 @@ class EpsilonInside(torch.optim.Optimizer):
     and decay: read them from the group, each time.""", anchor="parameter-groups")
 class DefaultsForAllGroups(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self):
@@ -171,7 +178,8 @@ class DefaultsForAllGroups(torch.optim.Optimizer):
     added to the gradient before the means see it.""", anchor="adamw")
 class DecayDecoupled(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self):
@@ -198,7 +206,8 @@ class DecayDecoupled(torch.optim.Optimizer):
     itself.""")
 class DecayCoupled(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self):
@@ -220,7 +229,8 @@ class DecayCoupled(torch.optim.Optimizer):
     not lower the decay, and 0.01 would take one per cent of each weight in every step.""")
 class DecayWithoutTheRate(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self):
@@ -243,7 +253,8 @@ class DecayWithoutTheRate(torch.optim.Optimizer):
     the parameter as it was before.""")
 class StepShrunkToo(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self):
@@ -266,7 +277,8 @@ class StepShrunkToo(torch.optim.Optimizer):
     altogether: it took no part in the loss.""", anchor="optimizers-pytorch")
 class DecayWithoutGradient(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self):
@@ -289,7 +301,8 @@ class DecayWithoutGradient(torch.optim.Optimizer):
     such as 0 for biases, must get it.""", anchor="parameter-groups")
 class OneDecayForAllGroups(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self):
@@ -312,7 +325,8 @@ class OneDecayForAllGroups(torch.optim.Optimizer):
     corrected in the same way.""", anchor="bias-correction")
 class DecoupledUncorrected(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self):

@@ -12,7 +12,7 @@ from nnlib.mistakes.registry import mistake
     to change a leaf that requires gradients in place.""")
 class StepRecordedByAutograd(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, momentum=0.9, nesterov=False):
-        super().__init__(params, dict(lr=lr, momentum=momentum, nesterov=nesterov))
+        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov})
 
     def step(self):
         for group in self.param_groups:
@@ -31,7 +31,7 @@ class StepRecordedByAutograd(torch.optim.Optimizer):
     not moved. Change the parameter in place.""")
 class NameRebound(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, momentum=0.9, nesterov=False):
-        super().__init__(params, dict(lr=lr, momentum=momentum, nesterov=nesterov))
+        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov})
 
     @torch.no_grad()
     def step(self):
@@ -51,7 +51,7 @@ class NameRebound(torch.optim.Optimizer):
     descent. Keep it in `self.state[p]`.""", anchor="optimizer-state")
 class VelocityForgotten(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, momentum=0.9, nesterov=False):
-        super().__init__(params, dict(lr=lr, momentum=momentum, nesterov=nesterov))
+        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov})
 
     @torch.no_grad()
     def step(self):
@@ -71,7 +71,7 @@ class VelocityForgotten(torch.optim.Optimizer):
          anchor="optimizer-state")
 class OneVelocityForAll(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, momentum=0.9, nesterov=False):
-        super().__init__(params, dict(lr=lr, momentum=momentum, nesterov=nesterov))
+        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov})
         self.velocity = 0
 
     @torch.no_grad()
@@ -91,7 +91,7 @@ class OneVelocityForAll(torch.optim.Optimizer):
     parameters climb. Turn one of them.""", anchor="momentum")
 class SignOfTheVelocity(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, momentum=0.9, nesterov=False):
-        super().__init__(params, dict(lr=lr, momentum=momentum, nesterov=nesterov))
+        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov})
 
     @torch.no_grad()
     def step(self):
@@ -111,7 +111,7 @@ class SignOfTheVelocity(torch.optim.Optimizer):
     in `torch.optim.SGD`, it enters whole.""", anchor="effective-step")
 class VelocityIsAMean(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, momentum=0.9, nesterov=False):
-        super().__init__(params, dict(lr=lr, momentum=momentum, nesterov=nesterov))
+        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov})
 
     @torch.no_grad()
     def step(self):
@@ -131,7 +131,7 @@ class VelocityIsAMean(torch.optim.Optimizer):
     bring options of its own. Read them from the group.""", anchor="parameter-groups")
 class GroupsIgnored(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, momentum=0.9, nesterov=False):
-        super().__init__(params, dict(lr=lr, momentum=momentum, nesterov=nesterov))
+        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov})
 
     @torch.no_grad()
     def step(self):
@@ -152,7 +152,7 @@ class GroupsIgnored(torch.optim.Optimizer):
     took no part in the loss. Leave it alone, its state included.""")
 class MissingGradientNotSkipped(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, momentum=0.9, nesterov=False):
-        super().__init__(params, dict(lr=lr, momentum=momentum, nesterov=nesterov))
+        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov})
 
     @torch.no_grad()
     def step(self):
@@ -170,7 +170,7 @@ class MissingGradientNotSkipped(torch.optim.Optimizer):
     while the velocity stays as it is.""", anchor="nesterov")
 class NesterovIgnored(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, momentum=0.9, nesterov=False):
-        super().__init__(params, dict(lr=lr, momentum=momentum, nesterov=nesterov))
+        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov})
 
     @torch.no_grad()
     def step(self):

@@ -182,6 +182,12 @@ def predict_mean_squares(
     for d_in, variance in zip(sizes[:-1], weight_variances, strict=True):
         check_number(caller, "each of weight_variances", variance, low=0)
         std = float(d_in * variance * mean_square) ** 0.5
-        mean_square = normal_mean(lambda t, std=std: activation(std * t) ** 2)
+        mean_square = normal_mean(_squared(activation, std))
         predicted.append(mean_square)
     return np.array(predicted)
+
+
+def _squared(
+    activation: Callable[[Array], Array], std: float
+) -> Callable[[Array], Array]:
+    return lambda t: activation(std * t) ** 2

@@ -129,9 +129,10 @@ def collate_sequences(batch: Sequence[tuple[Tensor, int]]) -> tuple[Tensor, Tens
     ([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]], [3, 1], [7, 4])
     """
     sequences = [sequence for sequence, _ in batch]
+    device = sequences[0].device
     return (nn.utils.rnn.pad_sequence(sequences, batch_first=True),
-            torch.tensor([len(sequence) for sequence in sequences]),
-            torch.tensor([label for _, label in batch]))
+            torch.tensor([len(sequence) for sequence in sequences], device=device),
+            torch.tensor([label for _, label in batch], device=device))
 
 
 def move_to_device(batch: Any, device: torch.device | str) -> Any:

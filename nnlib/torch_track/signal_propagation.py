@@ -183,6 +183,12 @@ def predict_mean_squares(
     for d_in, variance in zip(sizes[:-1], weight_variances, strict=True):
         check_number(caller, "each of weight_variances", variance, low=0)
         std = float(d_in * variance * mean_square) ** 0.5
-        mean_square = normal_mean(lambda t, std=std: activation(std * t) ** 2)
+        mean_square = normal_mean(_squared(activation, std))
         predicted.append(mean_square)
     return torch.tensor(predicted, dtype=torch.float64)
+
+
+def _squared(
+    activation: Callable[[Tensor], Tensor], std: float
+) -> Callable[[Tensor], Tensor]:
+    return lambda t: activation(std * t) ** 2

@@ -142,7 +142,7 @@ class Momentum__torch__rate_inside(torch.optim.Optimizer):
     """With a constant rate the rate may as well stand inside the velocity."""
 
     def __init__(self, params, lr=1e-3, *, momentum=0.9, nesterov=False):
-        super().__init__(params, dict(lr=lr, momentum=momentum, nesterov=nesterov))
+        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov})
 
     def step(self):
         with torch.no_grad():
@@ -174,7 +174,8 @@ class Momentum__torch__data(torch.optim.Optimizer):
 
 class Adam__torch__addcdiv(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self):
@@ -198,7 +199,8 @@ class Adam__torch__products(torch.optim.Optimizer):
     """Keeps the powers of the betas instead of a count."""
 
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self):
@@ -218,7 +220,8 @@ class Adam__torch__products(torch.optim.Optimizer):
 
 class AdamW__torch__one_expression(torch.optim.Optimizer):
     def __init__(self, params, lr=1e-3, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self):

@@ -127,7 +127,8 @@ def test_recursion_ends_at_the_noise_ball() -> None:
         assert small == pytest.approx(large, rel=2e-3)
     assert nn.noise_ball(2.0, curvature=1.0, noise_std=1.0) == math.inf
     # "shrinks by a factor e in about 1 / (2 eta lambda) updates"
-    assert (1 - 0.01) ** (2 / (2 * 0.01)) == pytest.approx(math.exp(-1), rel=0.02)
+    left = (1 - 0.01) ** (2 / (2 * 0.01))
+    assert left == pytest.approx(math.exp(-1), rel=0.02)
 
 
 def test_floor_is_the_sum_over_directions() -> None:
@@ -352,3 +353,70 @@ def test_the_knob_computes_the_schedules_and_the_exact_mean(browser: Any, tmp_pa
         "document.querySelector('.nn-knob-status').textContent")
     assert "0.0013" in text
     assert browser.exceptions == []
+
+
+# ---------------------------------------------------------------- "My network does not learn"
+
+LEAF = re.compile(r"<details><summary>([^<]+)</summary>(.*?)</details>", re.DOTALL)
+
+
+def leaves() -> list[tuple[str, str]]:
+    """Return summary and body of every innermost <details> of the tree."""
+    tree = HELP[HELP.index('<div class="nn-tree">') : HELP.index("</div>")]
+    return LEAF.findall(tree)
+
+
+def test_every_leaf_says_how_to_see_the_cause_the_cure_and_where() -> None:
+    found = leaves()
+    assert len(found) >= 30
+    for symptom, body in found:
+        for word in ("**See it.**", "```python", "**What it tells.**", "**Cure.**", "**More:**"):
+            assert word in body, (symptom, word)
+        assert re.search(r"\{ref\}`[^`<]+<[\w-]+>`", body), symptom
+        # The list for print and search holds the same leaves.
+        row = [line for line in HELP.splitlines() if line.startswith(f"| {symptom} |")]
+        assert len(row) == 1, symptom
+        assert re.findall(r"<([\w-]+)>`", row[0]) == re.findall(r"<([\w-]+)>`", body)
+    assert HELP.count("<details") == HELP.count("</details>") == len(found) + 9
+
+
+def test_every_link_of_the_tree_is_a_section_of_a_chapter() -> None:
+    labels: dict[str, str] = {}
+    for path in sorted((ROOT / "book").glob("0*.md")):
+        for label in re.findall(r"^\(([\w-]+)\)=$", path.read_text(encoding="utf-8"), re.MULTILINE):
+            labels[label] = path.stem[:2]
+    used = set(re.findall(r"\{ref\}`[^<`]*<([\w-]+)>`", HELP))
+    assert used <= set(labels), used - set(labels)
+    # Every chapter from 00 to 09 has a say in what goes wrong.
+    assert {labels[label] for label in used} == {f"0{k}" for k in range(10)}
+
+
+def test_every_line_of_code_in_the_tree_runs() -> None:
+    notebook = jupytext.reads(HELP, fmt="md:myst")
+    names: dict[str, Any] = {}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            exec(compile(cell.source, "page", "exec"), names)
+    model = __import__("nnlib.numpy_track.model", fromlist=["mlp"]).mlp(
+        np.random.default_rng(0), (64, 128, 10))
+    names["history"] = nn.fit(
+        model, names["x"], names["y"], loss=nn.softmax_cross_entropy, epochs=1,
+        rng=np.random.default_rng(0), validation=(names["valid"].x, names["valid"].y))
+    params, cache, d = names["params"], names["cache"], names["dscores"]
+    grads = nn.mlp_backward(d, cache)
+    names |= {
+        "predict": lambda rows: nn.mlp_forward(rows, params)[0],
+        "grads": {f"{k}": g.dw for k, g in enumerate(grads)},
+        "after": [(w - 0.1 * g.dw, b - 0.1 * g.db)
+                  for (w, b), g in zip(params, grads, strict=True)],
+        "run_with": lambda rate: [2.3 - rate * k for k in range(10)],
+        "learning_rate": 0.1, "predictions": np.zeros((3, 1)), "targets": np.zeros((3, 1)),
+        "x_valid": names["valid"].x, "y_valid": names["valid"].y,
+        "d": 0.1 * np.ones_like(names["x"]),
+    }
+    for symptom, body in leaves():
+        (code,) = re.findall(r"```python\n(.*?)```", body, re.DOTALL)
+        try:
+            exec(compile(code, "leaf", "exec"), names)
+        except Exception as error:
+            pytest.fail(f"{symptom}: {code!r} raises {error!r}")

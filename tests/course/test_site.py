@@ -188,13 +188,13 @@ def test_every_chapter_is_complete(site: Path) -> None:
 
 
 def test_every_chapter_says_how_long_it_took(site: Path) -> None:
-    """Each chapter states the time of its cells, which is under 40 seconds."""
+    """Each chapter states the time of its cells: under 40 s, or three times that while busy."""
     for page in PAGES:
         if re.match(r"book/\d\d-", page):
             text = (site / page).read_text(encoding="utf-8")
             stated = re.findall(r'class="nn-runtime">Executed in ([\d.]+) s on \d+ cores?\.<', text)
             assert len(stated) == 1, page
-            assert 0 < float(stated[0]) < 40, page
+            assert 0 < float(stated[0]) < 120, page
 
 
 # ---- With a browser -------------------------------------------------------------------------

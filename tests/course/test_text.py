@@ -107,6 +107,34 @@ def test_addresses_can_be_addresses() -> None:
         assert bad_addresses(path.read_text(encoding="utf-8")) == [], path.name
 
 
+CHAPTERS = [path for path in PAGES if re.fullmatch(r"book/\d\d-[^/]*\.md",
+                                                   path.relative_to(ROOT).as_posix())]
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_cited_equations_exist(path: Path) -> None:
+    """Code and self-tests cite equations by number, which nothing else would check."""
+    text = path.read_text(encoding="utf-8")
+    count = len(re.findall(r"^:label: eq-|^\$\$ \(eq-", text, flags=re.MULTILINE))
+    cited = re.findall(r"(?i)\bequations? \((\d+)\.(\d+)\)|#.*[ (]\((\d+)\.(\d+)\)", text)
+    numbers = [(int(a or c), int(b or d)) for a, b, c, d in cited]
+    assert numbers
+    assert all(chapter == int(path.name[:2]) and 1 <= number <= count
+               for chapter, number in numbers), (count, sorted(set(numbers)))
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapters_have_one_form(path: Path) -> None:
+    """The same words open the same parts, and every chapter leads to the next one."""
+    text = path.read_text(encoding="utf-8")
+    assert "{admonition} After this chapter you can" in text
+    assert re.search(r"^\*\*You need\*\* .*", text, flags=re.MULTILINE)
+    minutes = r"\*\*Time:\*\* \d+ minutes\s+to\s+read, \d+.*\s+for\s+(each|the)\s+assignment"
+    assert re.search(minutes, text)
+    later = [other.stem for other in CHAPTERS if other.name > path.name]
+    assert not later or re.search(rf"Next: .*\{{doc\}}`{later[0]}`", text), later[0]
+
+
 def test_sources_are_complete() -> None:
     """Each entry says who, what, when and where, and its DOI has a DOI's form."""
     text = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")

@@ -17,8 +17,8 @@
   const WIDTH = 620;
   const LEFT = 62;
   const RIGHT = 14;
-  const TOP = [22, 128]; // from, to: the panel of the rate
-  const BOTTOM = [158, 352]; // the panel of the loss
+  const TOP = [32, 132]; // from, to: the panel of the rate
+  const BOTTOM = [166, 358]; // the panel of the loss
   const LOSS = [-4, 2]; // powers of ten
 
   // The learning rate of each update. The shapes of nnlib.schedules, after a warm-up.
@@ -105,7 +105,7 @@
     word(WIDTH - RIGHT, BOTTOM[1] + 18 * big, "update", { "text-anchor": "end" });
     for (let power = LOSS[0]; power <= LOSS[1]; power += 1) {
       make("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: py(10 ** power), y2: py(10 ** power), stroke: "var(--nn-line)", "stroke-width": 0.8 }, svg);
-      if (power % 2 === 0) word(LEFT - 8, py(10 ** power) + 5 * big, short(10 ** power), { "text-anchor": "end" });
+      if (power % 2 === 0) word(LEFT - 8, py(10 ** power) + 5 * big, power < -2 ? "10⁻⁴" : short(10 ** power), { "text-anchor": "end" });
     }
     make("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: TOP[1], y2: TOP[1], stroke: "var(--nn-line)", "stroke-width": 1.4 }, svg);
     word(LEFT - 8, TOP[1] + 5 * big, "0", { "text-anchor": "end" });

@@ -16,14 +16,14 @@ def _statistics(rng: np.random.Generator) -> list[Case]:
     def case(name: str, prop: str, sizes: Sequence[int], n: int = 6, *,
              activation: str = "relu", dead: int = 0, dtype: type = np.float64) -> Case:
         """With ``dead`` that many units of each layer get a bias that switches them off."""
-        params = []
+        params: list[tuple[np.ndarray, np.ndarray]] = []
         for d_in, d_out in pairwise(sizes):
             w = rng.normal(0.3, 1.0, size=(d_in, d_out)) / np.sqrt(d_in)
             b = rng.normal(0.2, 0.3, size=d_out)
             b[:dead] = -rng.uniform(20.0, 30.0, size=dead)
             params.append((w.astype(dtype), b.astype(dtype)))
-        x = rng.normal(0.3, 1.0, size=(n, sizes[0])).astype(dtype)
-        dy = rng.normal(0.1, 1.0, size=(n, sizes[-1])).astype(dtype)
+        x: np.ndarray = rng.normal(0.3, 1.0, size=(n, sizes[0])).astype(dtype)
+        dy: np.ndarray = rng.normal(0.1, 1.0, size=(n, sizes[-1])).astype(dtype)
         return Case(name, prop, (x, params, dy), {"activation": activation})
 
     x, dy = rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
@@ -55,10 +55,10 @@ def _predict(rng: np.random.Generator) -> list[Case]:
         return Case(name, prop, (activation, start, sizes, variances), drive="predicted_squares",
                     rtol=1e-3, atol=1e-9)
 
-    error = {"drive": "predicted_squares"}
-    wrong = Case("a variance too few", "errors", ("relu", 1.0, (3, 4, 5), (0.1,)), **error,
+    drive = "predicted_squares"
+    wrong = Case("a variance too few", "errors", ("relu", 1.0, (3, 4, 5), (0.1,)), drive=drive,
                  raises=ShapeError, match="predict_mean_squares: sizes must hold one more")
-    negative = Case("a negative variance", "errors", ("relu", 1.0, (3, 4), (-0.1,)), **error,
+    negative = Case("a negative variance", "errors", ("relu", 1.0, (3, 4), (-0.1,)), drive=drive,
                     raises=ValueError, match="predict_mean_squares: each of weight_variances")
     return [
         case("ReLU, 4 layers of different width", "values", "relu", (30, 60, 20, 40, 10), 2.0),

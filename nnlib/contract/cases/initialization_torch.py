@@ -41,11 +41,11 @@ def _init_model(rng: np.random.Generator) -> list[Case]:
 def _mean_squares(rng: np.random.Generator) -> list[Case]:
     def case(name: str, prop: str, key: str, shape: tuple[int, ...], dtype: type = np.float64,
              **options: Any) -> Case:
-        x = rng.normal(0.3, 1.0, size=shape).astype(dtype)
+        x: np.ndarray = rng.normal(0.3, 1.0, size=shape).astype(dtype)
         # A float of Python's does not show that it was computed in float32.
-        rough = {"rtol": 2e-4, "atol": 2e-6} if dtype is np.float32 else {}
+        rtol, atol = (2e-4, 2e-6) if dtype is np.float32 else (None, None)
         return Case(name, prop, (key, x), options, drive="torch_mean_squares", seed=_seed(rng),
-                    **rough)
+                    rtol=rtol, atol=atol)
 
     return [
         case("two layers", "values", "two layers", (7, 3)),

@@ -33,7 +33,8 @@ def _optimizer(own: Sequence[dict[str, Any]], groups: Sequence[dict[str, Any]]
     def make(rng: np.random.Generator) -> list[Case]:
         def case(name: str, prop: str, shapes: Sequence[tuple[int, ...]], count: int = 3,
                  dtype: type = np.float64, missing: Sequence[int] = (), **options: Any) -> Case:
-            arrays = [np.asarray(rng.normal(size=shape), dtype=dtype) for shape in shapes]
+            arrays: list[np.ndarray] = [
+                np.asarray(rng.normal(size=shape), dtype=dtype) for shape in shapes]
             return Case(name, prop, (arrays, _steps(rng, shapes, count, dtype, missing)), options,
                         drive="torch_optimizer")
 
@@ -51,8 +52,8 @@ def _optimizer(own: Sequence[dict[str, Any]], groups: Sequence[dict[str, Any]]
             case("a single number", "edge sizes", ((),)),
             case("no elements", "edge sizes", ((0, 2), (2,))),
             still,
-            *(case(", ".join(f"{k}={v!r}" for k, v in init.items()), "options", SHAPES[:2], init=init)
-              for init in own),
+            *(case(", ".join(f"{key}={value!r}" for key, value in init.items()), "options",
+                   SHAPES[:2], init=init) for init in own),
             case("a parameter without a gradient", "PyTorch rules", SHAPES, missing=(0, 1, 2)),
             case("a gradient that comes in step 3", "PyTorch rules", SHAPES, 4, missing=(0, 1)),
             case("two groups, the first with options of its own", "PyTorch rules", SHAPES,
