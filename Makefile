@@ -48,9 +48,10 @@ class: exercises ## write the sample class into submitted/
 	$(call say,sample class: submissions from the solutions and known mistakes)
 	@$(BIN)/nncourse sample-class
 
-grade: class ## grade everything in submitted/, write feedback and reports
+# The sample class is this course's own code, so it may be graded where no sandbox can be made.
+grade: system class ## grade the sample class, write feedback and reports
 	$(call say,grading)
-	@$(BIN)/nncourse grade
+	@$(BIN)/nncourse grade --students 'sample-*' --trust-submissions
 
 course: exercises book grade ## release, build the book, grade the sample class, print the results
 	$(call say,done)

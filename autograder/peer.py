@@ -225,9 +225,8 @@ class Peer:
         return header, out
 
     def _send_error(self, number: int, error: BaseException, deadline: float | None) -> None:
-        body = describe_error(error)
-        if self.trusted:
-            body["where"] = []  # it quotes a line of the grader's source
+        # Where it came from quotes a line of the source, which the grader keeps to itself.
+        body = describe_error(error, quoting=not self.trusted)
         out = self._encoder(reply=True)
         try:
             sync = self.shared.updates(out, everything=True)
@@ -279,7 +278,7 @@ class Peer:
         if isinstance(value, types.ModuleType):
             return {"module": value.__name__}
         if isinstance(value, BaseException):
-            return {"exception": describe_error(value)}
+            return {"exception": describe_error(value, quoting=not self.trusted)}
         if isinstance(value, type) and issubclass(value, BaseException):
             return {"exception type": exception_names(value)}
         if is_plain(value):

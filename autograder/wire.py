@@ -100,7 +100,7 @@ class Encoder:
             return value if -(2**63) <= value < 2**64 else {"int": hex(value)}
         if kind is tuple and all(type(item) in ATOMS for item in value):
             return {"tuple": list(value)}
-        if named_fields(kind) and all(type(item) in ATOMS for item in value):
+        if named_fields(kind) and all(type(item) in ATOMS for item in value):  # type: ignore[arg-type]
             return {"named": [kind.__name__, list(kind._fields), list(value)]}  # type: ignore[attr-defined]
         self._depth += 1
         if self._depth > MAX_DEPTH:
@@ -141,7 +141,7 @@ def is_plain(value: Any) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def named_fields(kind: type) -> bool:
+def named_fields(kind: Any) -> bool:
     """Whether a type is a named tuple."""
     return issubclass(kind, tuple) and isinstance(getattr(kind, "_fields", None), tuple)
 

@@ -31,7 +31,7 @@ def exception_names(cls: type) -> list[str]:
     return names[:12]
 
 
-def describe_error(error: BaseException) -> dict[str, Any]:
+def describe_error(error: BaseException, *, quoting: bool = True) -> dict[str, Any]:
     """An exception as plain data: names of its classes, its message, where it came from."""
     try:
         text = str(error)
@@ -46,7 +46,7 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     return {
         "names": exception_names(type(error)),
         "text": text[:MESSAGE_LIMIT].encode("utf-8", "replace").decode("utf-8"),
-        "where": where,
+        "where": where if quoting else [],
     }
 
 

@@ -129,7 +129,7 @@ def _update_leaf(value: Tensor, out: Encoder, state: Any) -> Any:
         encode_numbers(value, out) if now[0] != numbers else None,
         _records(value),
         None if now[2] == grad else (
-            encode_numbers(value.grad, out) if now[2] is not None else []),
+            encode_numbers(value.grad, out) if value.grad is not None else []),
     ]  # fmt: skip
 
 

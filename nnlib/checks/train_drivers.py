@@ -189,7 +189,8 @@ def batches(implementation: Any, case: Case, track: str) -> Trial:
 
     def run(x: Any, y: Any) -> tuple[Any, ...]:
         one = epoch(x, y)
-        same, other = (epoch(*to_track(tuple(case.args), track), more) for more in (0, 1000))
+        same, other = (epoch(to_track(case.args[0], track), to_track(case.args[1], track), more)
+                       for more in (0, 1000))
         shuffled = case.options.get("shuffle", True)
         start = case.args[0][:, 0].tolist()
         whole = len(order(one)) == len(start)

@@ -70,6 +70,9 @@ class Router(io.StringIO):
             return super().write(text)
         return int(self.before.write(text))
 
+    def flush(self) -> None:
+        self.before.flush()
+
 
 def run_cell(source: str, space: dict[str, Any], number: int) -> list[dict[str, Any]]:
     out, err = Router(sys.stdout), Router(sys.stderr)

@@ -115,9 +115,9 @@ def test_what_is_known_is_not_executed_again(
         (b"PK\x03\x04....", "is a zip archive"),
         (b"[1, 2]", "is JSON, but no Jupyter notebook"),
         (b'{"cells": 3}', "no Jupyter notebook"),
-        (b'{"cells": [3], "nbformat": 4}', "has cells that Jupyter can't read"),
+        (b'{"cells": [3], "nbformat": 4}', "no. 1 of its cells is no cell"),
         (b'{"cells": ' + b"[" * 100_000, "is "),
-        (b'{"x": ' + b"9" * 5000 + b', "cells": []}', "is JSON that can't be read"),
+        (b'{"x": ' + b"9" * 5000 + b', "cells": []}', "holds a number too long to be read"),
         ("{\"cells\": [], \"a\": \"ü\"}".encode("latin-1"), "is not UTF-8 text"),
     ],
 )

@@ -19,7 +19,7 @@ def _params(rng: np.random.Generator, dtype: type = np.float64) -> dict[str, np.
 
 def _mini_batch_step(rng: np.random.Generator) -> list[Case]:
     def case(name: str, prop: str, n: int, *, rate: float = 0.1, classes: bool = False,
-             dtype: type = np.float64) -> Case:
+             dtype: Any = np.float64) -> Case:
         x = rng.normal(size=(n, 3)).astype(dtype)
         y = rng.integers(2, size=n) if classes else rng.normal(size=(n, 2)).astype(dtype)
         loss = "softmax_cross_entropy" if classes else "mse"

@@ -53,7 +53,7 @@ def _shuffled_epochs(rng: np.random.Generator) -> list[Case]:
 
 def _collate(rng: np.random.Generator) -> list[Case]:
     def case(name: str, prop: str, lengths: tuple[int, ...], d: int,
-             dtype: type = np.float32) -> Case:
+             dtype: Any = np.float32) -> Case:
         batch = [(rng.normal(size=(t, d)).astype(dtype), int(label))
                  for t, label in zip(lengths, rng.permutation(20), strict=False)]
         return Case(name, prop, (batch,))
