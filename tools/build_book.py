@@ -22,6 +22,9 @@ def main() -> int:
     """Build; return the exit status of Jupyter Book."""
     log = ROOT / "_build" / "build.log"
     log.parent.mkdir(exist_ok=True)
+    static = log.parent / "html" / "_static"
+    if static.is_file():  # an interrupted build copied the theme's logo before the folder existed
+        static.unlink()
     start = time.monotonic()
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
     process = subprocess.Popen(COMMAND, cwd=ROOT, env=environment, text=True, encoding="utf-8",
