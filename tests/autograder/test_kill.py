@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from autograder.cli import main
 from autograder.course import Course
 from autograder.engine_client import Engine
 from autograder.grade import ClassRun, grade
+from autograder.outcomes import ATTENTION
 from autograder.record import Recorder
 from autograder.release import release
 from autograder.report import write_reports
@@ -239,11 +240,11 @@ def test_ctrl_c_ends_everything_and_the_next_run_goes_on(
 class Struck(Engine):
     """An engine that loses a process in the middle of its second submission.
 
-    `which` picks the process below it; the engine itself by default.
+    `which` picks the processes; the engine itself by default.
     """
 
     strikes = 0
-    which = staticmethod(lambda engine: engine)
+    which = staticmethod(lambda engine: [engine])
 
     def __init__(self, log: Path, path: str, strikes: int = 1) -> None:
         super().__init__(log, path)
@@ -270,15 +271,21 @@ class Struck(Engine):
         limit = time.monotonic() + 30
         while time.monotonic() < limit and not set(descendants(engine)) - before:
             time.sleep(0.005)
-        os.kill(type(self).which(engine), signal.SIGKILL)
+        for process in type(self).which(engine):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         type(self).strikes += 1
         done.set()
 
 
 class LosesZygote(Struck):
-    which = staticmethod(lambda engine: next(
+    which = staticmethod(lambda engine: [
         p for p in descendants(engine) if "confine.zygote" in command_line(p)
-    ))  # fmt: skip
+    ][:1])  # fmt: skip
+
+
+class LosesSandbox(Struck):
+    which = staticmethod(descendants)
 
 
 def run_here(course: Course, engine: Callable[[], Any], **options: Any) -> ClassRun:
@@ -308,6 +315,21 @@ def test_a_killed_helper_costs_nothing(
     assert kind.strikes == 1
     assert [(o.score, o.reasons) for o in found.outcomes] == [(4, [])] * 3
     assert differing(everything(course), everything(reference)) == {}
+
+
+def test_a_killed_sandbox_is_said_and_costs_no_other_submission(course: Course) -> None:
+    for student in NAMES:
+        shutil.rmtree(course.submitted / student)
+    for student in ("anna", "bert", "carl"):
+        only(course, "import time\ntime.sleep(0.7)\ndef double(x):\n    return 2 * x", student)
+    LosesSandbox.strikes = 0
+    log = course.cache / "logs" / "engine.log"
+    found = run_here(course, lambda: LosesSandbox(log, str(course.root)))
+    assert LosesSandbox.strikes == 1
+    anna, bert, carl = found.outcomes
+    assert [(o.score, o.reasons) for o in (anna, carl)] == [(4, [])] * 2
+    assert bert.status == ATTENTION
+    assert "killed: its sandbox ended" in bert.reasons[0]
 
 
 def test_an_engine_that_always_dies_costs_one_submission_until_the_next_run(
