@@ -327,6 +327,7 @@ def test_a_killed_sandbox_is_said_and_costs_no_other_submission(course: Course) 
     found = run_here(course, lambda: LosesSandbox(log, str(course.root)))
     assert LosesSandbox.strikes == 1
     anna, bert, carl = found.outcomes
+    print("OUT", [(o.score, o.reasons) for o in found.outcomes])
     assert [(o.score, o.reasons) for o in (anna, carl)] == [(4, [])] * 2
     assert bert.status == ATTENTION
     assert "killed: its sandbox ended" in bert.reasons[0]
