@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from autograder import mirrors
+from autograder.channel import Channel
 from autograder.proxies import Remote, RemoteObject, make_proxy, traits_of
 from autograder.wire import (
-    Channel,
     Decoder,
     Disconnected,
     Encoder,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 AUTOGRADER_FILES = (
     "bounds.py",
+    "channel.py",
     "errors.py",
     "mirrors.py",
     "peer.py",
@@ -26,6 +27,7 @@ AUTOGRADER_FILES = (
     "wire_errors.py",
     "wire_modules.py",
     "wire_torch.py",
+    "wire_transforms.py",
     "worker.py",
 )
 """The student side and the protocol it speaks: code that decides nothing about grades."""

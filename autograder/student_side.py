@@ -15,14 +15,17 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from autograder.bounds import Bounds
+from autograder.channel import Channel
+from autograder.errors import CourseError
 from autograder.lent import SERVED
 from autograder.peer import Peer, RemoteStopped
 from autograder.shell import merge
-from autograder.wire import Channel, WireError
+from autograder.wire import WireError
 
 GRACE = 2.0
 """Seconds beyond a limit in which the student's process can still stop itself."""
 START_SECONDS = 60.0
+START_TRIES = 3
 MAX_RESTARTS = 5
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,100}")
 TRUSTED_MODULES = frozenset((
@@ -93,14 +96,7 @@ class StudentSide:
             self.end()
         if self.restarts > MAX_RESTARTS:
             raise RemoteStopped(f"the notebook's process had to be stopped {self.restarts} times")
-        self._process = self._spawn()
-        peer = Peer(Channel(self._process.socket, self._bounds.array_bytes), SERVED, trusted=True)
-        peer.deadline = self.deadline
-        peer.find_module = find_trusted_module  # type: ignore[method-assign]
-        peer.on_event = self._event
-        purpose = os.environ.get("NBGRADER_EXECUTION", "autograde")
-        limits = (self._bounds.output_bytes, self._bounds.call_seconds)
-        peer.ask("start", *limits, purpose, seconds=START_SECONDS)
+        peer = self._start()
         self.peer = peer
         show, self.on_output = self.on_output, lambda output: None
         try:
@@ -109,6 +105,32 @@ class StudentSide:
         finally:
             self.on_output = show
         return peer
+
+    def _start(self) -> Peer:
+        """Start a process, in which nothing of the student's has run yet.
+
+        If it ends before it has begun, that is this machine's doing, so it must not cost points.
+        """
+        purpose = os.environ.get("NBGRADER_EXECUTION", "autograde")
+        for attempt in range(1, START_TRIES + 1):
+            self._process = self._spawn()
+            channel = Channel(self._process.socket, self._bounds.array_bytes)
+            peer = Peer(channel, SERVED, trusted=True)
+            peer.deadline = self.deadline
+            peer.find_module = find_trusted_module  # type: ignore[method-assign]
+            peer.on_event = self._event
+            limits = (self._bounds.output_bytes, self._bounds.call_seconds)
+            try:
+                peer.ask("start", *limits, purpose, seconds=START_SECONDS)
+            except RemoteStopped as error:
+                if time.monotonic() > self.deadline:
+                    raise
+                how = self.end() or str(error)
+                if attempt == START_TRIES:
+                    raise CourseError(f"Student code can't be started here: {how}.") from error
+            else:
+                return peer
+        raise AssertionError("unreachable")
 
     def end(self) -> str:
         """End the process; returns in words how it ended by itself, or ""."""

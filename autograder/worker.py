@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from autograder.channel import Channel
 from autograder.peer import Peer
-from autograder.wire import Channel, WireError
+from autograder.wire import WireError
 
 TEXT_LIMIT = 200_000
 SEEDS = {"random": "seed", "numpy.random": "seed", "torch": "manual_seed"}

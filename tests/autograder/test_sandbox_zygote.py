@@ -19,7 +19,7 @@ import pytest
 
 from autograder import sandbox
 from autograder.sandbox import Exit, SandboxError, Zygote
-from autograder.sandbox_view import ABSENT, prefixes
+from autograder.sandbox_view import ABSENT, placed, prefixes
 from tests.autograder.sandboxed import (
     LINUX_ROOT,
     PROBE,
@@ -110,7 +110,7 @@ def test_a_hidden_package_has_no_other_name(make_zygote: Make) -> None:
                     names[:] = [n for n in names if n in NEEDED or n.startswith("python")]
             result = found
             """
-        start = [str(path) for path in (*prefixes(), Path("/usr"))]
+        start = [str(placed(path)) for path in (*prefixes(), Path("/usr"))]
         needed = ["lib", "lib64", "local", "site-packages", "dist-packages"]
         code = code.replace("PLACES", repr(start)).replace("NEEDED", repr(needed))
         found = Probe(child)(code)
@@ -143,7 +143,7 @@ PARENT = """
 import sys, time, threading
 from pathlib import Path
 from autograder.bounds import Bounds
-from autograder.sandbox_view import ABSENT, prefixes
+from autograder.sandbox_view import ABSENT, placed, prefixes
 from autograder.sandbox import Zygote
 kept = []
 def start():
@@ -191,7 +191,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from autograder.bounds import Bounds
-from autograder.sandbox_view import ABSENT, prefixes
+from autograder.sandbox_view import ABSENT, placed, prefixes
 from autograder.sandbox import Zygote, available
 reason = available()
 if reason: print(json.dumps(reason)); sys.exit()

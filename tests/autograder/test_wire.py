@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from autograder.wire import Channel, Decoder, Encoder, TooSlow, WireError
+from autograder.channel import Channel
+from autograder.wire import Decoder, Encoder, TooSlow, WireError
 
 LIMIT = 2**20
 
