@@ -21,6 +21,7 @@ from attack import FORGE, LIE, PEER
 from page_dangers import dangers
 
 from autograder import (
+    channel,
     engine,
     own_limits,
     peer,
@@ -313,7 +314,7 @@ def test_what_crosses_is_bounded(
     monkeypatch: pytest.MonkeyPatch, limit: str, value: int, node: Any
 ) -> None:
     def off(patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(wire, limit, value)
+        patch.setattr(channel if limit == "HEADER_LIMIT" else wire, limit, value)
 
     def attack() -> bool:
         try:
@@ -321,7 +322,7 @@ def test_what_crosses_is_bounded(
                 one, other = socket.socketpair()
                 with one, other:
                     one.sendall(struct.pack("<II", 2**27, 0))
-                    wire.Channel(other, 10).receive(time.monotonic() + 0.1)
+                    channel.Channel(other, 10).receive(time.monotonic() + 0.1)
             elif limit == "MAX_DEPTH":
                 nest: list[Any] = []
                 for _ in range(150):
@@ -340,14 +341,14 @@ def test_what_crosses_is_bounded(
 
 def test_a_flood_of_messages_does_not_extend_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def off(patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(wire, "_left", lambda deadline: 0.01)
+        patch.setattr(channel, "_left", lambda deadline: 0.01)
 
     def attack() -> bool:
         one, other = socket.socketpair()
         with one, other:
-            wire.Channel(one, 10).send({"kind": "event"}, [])
+            channel.Channel(one, 10).send({"kind": "event"}, [])
             try:
-                wire.Channel(other, 10).receive(time.monotonic() - 1)
+                channel.Channel(other, 10).receive(time.monotonic() - 1)
             except wire.TooSlow:
                 return False
         return True
