@@ -272,7 +272,11 @@ class DaskPool:
             self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise CourseError(f"No Dask scheduler answers at {address}: {error}") from error
-        _check_versions(self._client, code)
+        try:
+            _check_versions(self._client, code)
+        except BaseException:
+            self._client.close()
+            raise
         self._done = as_completed(loop=self._client.loop)
         self._tasks: dict[Any, tuple[Any, Task]] = {}
 

@@ -198,6 +198,8 @@ def test_a_killed_worker_costs_nothing_but_time(
 def test_a_worker_with_other_code_is_refused(
     pristine: Course, cluster: Cluster, tmp_path: Path
 ) -> None:
+    from distributed import Client
+
     course = copy_of(pristine, tmp_path / "course")
     other = tmp_path / "other"
     for package in ("autograder", "nnlib"):
@@ -212,6 +214,9 @@ def test_a_worker_with_other_code_is_refused(
         assert "Install the same checkout" in str(error.value)
         assert "tcp://127.0.0.1" in str(error.value)
         assert not course.autograded.exists()
+        with Client(cluster.address, timeout=PATIENCE, set_as_default=False) as client:
+            left = client.run_on_scheduler(lambda dask_scheduler: sorted(dask_scheduler.clients))
+            assert set(left) <= {client.id, "fire-and-forget"}, "the refused run has disconnected"
         assert not [t for t in threading.enumerate() if "engine_work" in t.name]
     finally:
         stray.terminate()
