@@ -47,7 +47,9 @@ def children(pid: int) -> list[int]:
     found = []
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children") as file:
+            with contextlib.suppress(OSError), open(
+                f"/proc/{pid}/task/{thread}/children", encoding="ascii"
+            ) as file:
                 found += [int(word) for word in file.read().split()]
     return found
 
