@@ -198,8 +198,10 @@ def _grade_assignment(
                 grading.tasks(todo), workers=options.workers, cluster=options.cluster,
                 engine=shelf.take, code=plan.code,
             )  # fmt: skip
-            for task, answer in answers:
-                grading.take(task, answer)
+            # Closed at once where recording fails: the engines end before the message is shown.
+            with contextlib.closing(answers):
+                for task, answer in answers:
+                    grading.take(task, answer)
         done |= grading.done
     run.outcomes = [done[name] for name in names]
 

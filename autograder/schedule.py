@@ -12,7 +12,7 @@ import json
 import queue
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -77,7 +77,7 @@ def run_all(
     cluster: str = "",
     engine: Callable[[], Client] | None = None,
     code: str = "",
-) -> Iterator[tuple[Task, Answer]]:
+) -> Generator[tuple[Task, Answer], None, None]:
     """Run requests side by side; yields each as its answer comes, in any order.
 
     Parameters
@@ -240,6 +240,8 @@ class LocalPool:
             self._asked.put(None)
         for client in self._engines:
             client.kill()
+        for thread in self._threads:  # so that none is left to print over the next message
+            thread.join(10)
 
 
 def _ask(client: Client, task: Task, stopped: Callable[[], bool]) -> Answer:
