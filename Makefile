@@ -69,9 +69,9 @@ test: setup system lint book ## the whole suite
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 coverage: setup ## run the tests of nnlib and show which of its lines they miss
-	$(call say,coverage: about three minutes)
+	$(call say,coverage: about ten minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m coverage run --source=nnlib -m pytest -q -p no:cacheprovider \
-	  tests/nnlib tests/course/test_exercises.py tests/course/test_ch00.py tests/course/test_ch01.py tests/course/test_ch05.py
+	  tests/nnlib tests/course/test_exercises.py $(wildcard tests/course/test_ch*.py)
 	@$(BIN)/python -m coverage report --skip-covered --fail-under=98
 
 bench: setup ## measure: nnlib beside PyTorch and NumPy peers, and the wait for a verdict
