@@ -2,6 +2,7 @@
 
 Every kind turns a number from 0 to 1 into a value. A search therefore needs nothing but uniform
 draws, from the generator of either track, and can take a small step from a value to a neighbour.
+Calling a kind with the number gives the value, too: ``LogUniform(0.001, 0.1)(0.5)``.
 """
 
 import math
@@ -36,8 +37,16 @@ class Distribution(Protocol):
         """Return the place of a value; None where neighbours mean nothing."""
 
 
+class _Callable:
+    """Lets a range be called: ``kind(place)`` is ``kind.at(place)``."""
+
+    def __call__(self, place: float) -> Any:
+        """Return the value at a place from 0 to 1."""
+        return self.at(place)  # type: ignore[attr-defined]
+
+
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(_Callable):
     """Numbers from ``low`` to ``high``, all equally likely.
 
     Examples
@@ -62,7 +71,7 @@ class Uniform:
 
 
 @dataclass(frozen=True)
-class LogUniform:
+class LogUniform(_Callable):
     """Positive numbers from ``low`` to ``high`` whose logarithms are all equally likely.
 
     As many draws fall between 0.001 and 0.01 as between 0.01 and 0.1: right for learning rates
@@ -92,7 +101,7 @@ class LogUniform:
 
 
 @dataclass(frozen=True)
-class IntUniform:
+class IntUniform(_Callable):
     """Integers from ``low`` to ``high``, both included, all equally likely.
 
     Examples
@@ -117,7 +126,7 @@ class IntUniform:
 
 
 @dataclass(frozen=True)
-class LogIntUniform:
+class LogIntUniform(_Callable):
     """Positive integers from ``low`` to ``high``, both included, by order of magnitude.
 
     For widths and batch sizes: 16 to 32 is as likely as 128 to 256.
@@ -149,7 +158,7 @@ class LogIntUniform:
 
 
 @dataclass(frozen=True, init=False)
-class Choice:
+class Choice(_Callable):
     """One of several options, all equally likely.
 
     Examples

@@ -89,6 +89,8 @@ class AssignmentCard(SphinxDirective):
     option_spec: ClassVar[dict[str, Any]] = {
         "slug": directives.unchanged_required,
         "minutes": directives.positive_int,
+        # "torch" where an assignment exists in one track only.
+        "tracks": lambda text: [directives.choice(name, TRACKS) for name in (text or "").split()],
     }
 
     def run(self) -> list[nodes.Node]:
@@ -101,7 +103,7 @@ class AssignmentCard(SphinxDirective):
         folder = Path(self.env.srcdir) / "exercises" / slug
         paths = sorted(folder.glob("*.ipynb")) if folder.is_dir() else []
         notebooks = []
-        for track in TRACKS:
+        for track in self.options.get("tracks", TRACKS):
             found = [path for path in paths if path.stem.endswith(f"_{track}")]
             if not found:
                 self._warn(f"exercises/{slug} has no *_{track}.ipynb; run `nncourse release` first")
@@ -139,7 +141,8 @@ class AssignmentCard(SphinxDirective):
         first = notebooks[0].path.name
         minutes = self.options["minutes"]
         steps = [
-            f"About {minutes} minutes a track. Each notebook stands alone: start with either.",
+            f"About {minutes} minutes a track. Each notebook stands alone: start with either."
+            if len(notebooks) > 1 else f"About {minutes} minutes.",
             "",
             "```console",
             f"$ jupyter lab exercises/{slug}/{first}",

@@ -3,6 +3,8 @@
 # These register drivers and judges that case tables name.
 from nnlib.checks import (
     array_checks,
+    augmentation_drivers,
+    cnn_drivers,
     forward_drivers,
     gate_judges,
     init_judges,
@@ -12,6 +14,7 @@ from nnlib.checks import (
     train_drivers,
     training_drivers,
     tuning_drivers,
+    tuning_step_drivers,
 )
 from nnlib.checks.api import check, check_all, grade, score
 from nnlib.checks.report import Report, Row
@@ -20,8 +23,10 @@ __all__ = [
     "Report",
     "Row",
     "array_checks",
+    "augmentation_drivers",
     "check",
     "check_all",
+    "cnn_drivers",
     "forward_drivers",
     "gate_judges",
     "grade",
@@ -33,4 +38,5 @@ __all__ = [
     "train_drivers",
     "training_drivers",
     "tuning_drivers",
+    "tuning_step_drivers",
 ]

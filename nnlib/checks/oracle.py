@@ -294,6 +294,8 @@ COUNTERPARTS: dict[str, Counterpart] = {
         lambda grads: [grads[0].dx, *(g for layer in grads for g in (layer.dw, layer.db))],
     ),
     "conv2d_naive": Counterpart(F.conv2d),
+    "group_norm": Counterpart(
+        lambda x, gamma, beta, *, groups, eps=1e-5: F.group_norm(x, groups, gamma, beta, eps)),
     "mse": Counterpart(F.mse_loss, "loss"),
     "mae": Counterpart(F.l1_loss, "loss"),
     "huber": Counterpart(huber, "loss"),
@@ -324,7 +326,7 @@ _OWN = "PyTorch has no such function"
 WITHOUT: dict[str, str] = {
     **dict.fromkeys(("normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal",
                      "init_params"), _RANDOM),
-    **dict.fromkeys(("split_indices", "kfold_indices", "iterate_batches"),
+    **dict.fromkeys(("split_indices", "kfold_indices", "iterate_batches", "random_shift"),
                     "draws at random: its properties are tested"),
     **dict.fromkeys(("zeros", "fans", "count_parameters", "relative_error", "output_size",
                      "receptive_field", "sgd_init", "momentum_init", "adagrad_init",
@@ -336,7 +338,7 @@ WITHOUT: dict[str, str] = {
                      "interpolation_params", "gate_weights", "xor_weights", "xor_forward",
                      "grid_search", "random_search", "successive_halving", "evolutionary_search",
                      "train_step", "fit", "evaluate", "save_checkpoint", "load_checkpoint",
-                     "balanced_class_weights"), _OWN),
+                     "balanced_class_weights", "mixup"), _OWN),
 }
 
 

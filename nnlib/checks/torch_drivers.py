@@ -104,10 +104,16 @@ def _set_parameters(built: torch.nn.Module, values: dict[str, torch.Tensor]) -> 
 # Registers the drivers of other chapters; last, because all share the helpers of `drivers`.
 import nnlib.checks.torch_activation_drivers  # noqa: E402
 import nnlib.checks.torch_backprop_drivers  # noqa: E402
+import nnlib.checks.torch_cnn_drivers  # noqa: E402
+import nnlib.checks.torch_convolution_drivers  # noqa: E402
 import nnlib.checks.torch_forward_drivers  # noqa: E402
 import nnlib.checks.torch_init_drivers  # noqa: E402
 import nnlib.checks.torch_loss_drivers  # noqa: E402
 import nnlib.checks.torch_neuron_drivers  # noqa: E402
+import nnlib.checks.torch_normalization_drivers  # noqa: E402
 import nnlib.checks.torch_optimizer_drivers  # noqa: E402
+import nnlib.checks.torch_regularization_drivers  # noqa: E402
 import nnlib.checks.torch_schedule_drivers  # noqa: E402
-import nnlib.checks.torch_training_drivers  # noqa: E402, F401
+import nnlib.checks.torch_training_drivers  # noqa: E402
+import nnlib.checks.torch_transfer_drivers  # noqa: E402
+import nnlib.checks.torch_tuning_drivers  # noqa: E402, F401

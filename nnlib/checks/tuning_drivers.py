@@ -14,7 +14,7 @@ import numpy as np
 from nnlib.checks.drivers import Trial, driver, guarded
 from nnlib.checks.tracks import reference, to_plain, to_track
 from nnlib.contract import Case, Checkpoint, Rng
-from nnlib.sampling import Choice, IntUniform, LogIntUniform, LogUniform
+from nnlib.sampling import Choice, IntUniform, LogIntUniform, LogUniform, Uniform
 
 
 @driver("kfold")
@@ -88,7 +88,8 @@ def _search_facts(
                            for k, trial in enumerate(trials)),
     }
     if not budgets:
-        facts["best is the best"] = best.score == better(scores)
+        facts["best is the best"] = best == min(
+            trials, key=lambda trial: trial.score if mode == "min" else -trial.score)
     for name, kind in space.items():
         if isinstance(kind, LogUniform) and len(trials) >= 200 and not budgets:
             middle = math.sqrt(kind.low * kind.high)
@@ -109,11 +110,24 @@ def search(implementation: Any, case: Case, track: str) -> Trial:
             for seed in (5, 5, 6)
         )
         facts = _search_facts(space, evaluate, one, mode=mode)
+        facts |= _spread_facts(space, one.trials)
         facts["one seed, one result"] = one == same
         facts["another seed, another result"] = one != other
         return facts
 
     return guarded(run, (), {})
+
+
+def _spread_facts(space: dict[str, Any], trials: Any) -> dict[str, Any]:
+    """Collect what is true of settings that are drawn trial by trial and name by name."""
+    smooth = [name for name, kind in space.items() if isinstance(kind, Uniform | LogUniform)]
+    columns = [[trial.settings[name] for trial in trials] for name in smooth]
+    orders = [sorted(range(len(column)), key=column.__getitem__) for column in columns]
+    return {
+        "every trial is new": all(len(set(column)) == len(trials) for column in columns),
+        "names are drawn apart": len(trials) < 10 or all(
+            one != other for one, other in itertools.combinations(orders, 2)),
+    }
 
 
 @driver("evolution")
@@ -158,6 +172,9 @@ def halving(implementation: Any, case: Case, track: str) -> Trial:
             chosen = [trial.settings for trial in ranking[: len(following)]]
             kept &= all(trial.settings in chosen for trial in following)
         facts["the best go on"] = kept
+        facts["nobody joins later"] = all(
+            trial.settings in [before.settings for before in group]
+            for group, following in itertools.pairwise(rounds.values()) for trial in following)
         facts["best is from the last round"] = one.best == min(
             list(rounds.values())[-1], key=lambda trial: sign * trial.score)
         facts["one seed, one result"] = one == same

@@ -25,6 +25,7 @@ from nnlib.contract.caches import (
     Standardized,
     TanhCache,
 )
+from nnlib.contract.caches_cnns import ResidualBlockCache, ResidualBlockGrads
 from nnlib.contract.caches_convolution import (
     AvgPool2dCache,
     Conv2dCache,
@@ -104,6 +105,8 @@ __all__ = [
     "PlateauState",
     "Question",
     "ReluCache",
+    "ResidualBlockCache",
+    "ResidualBlockGrads",
     "Rng",
     "RnnCache",
     "RnnCellCache",

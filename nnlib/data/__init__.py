@@ -20,6 +20,7 @@ from nnlib.data.download import DownloadError, data_directory
 from nnlib.data.glyphs import glyph_fonts, make_glyphs
 from nnlib.data.idx import FormatError, read_idx
 from nnlib.data.published import load_cifar10, load_fashion_mnist, load_mnist
+from nnlib.data.scenes import SHAPE_KINDS, Scenes, make_scenes
 from nnlib.data.sklearn_sets import (
     load_breast_cancer,
     load_diabetes,
@@ -42,12 +43,14 @@ from nnlib.data.toy import (
 
 __all__ = [
     "SAMPLE_RATE",
+    "SHAPE_KINDS",
     "TONE_KINDS",
     "CharacterVocabulary",
     "Dataset",
     "DownloadError",
     "FormatError",
     "Part",
+    "Scenes",
     "Split",
     "book_text",
     "data_directory",
@@ -66,6 +69,7 @@ __all__ = [
     "make_glyphs",
     "make_linearly_separable",
     "make_moons",
+    "make_scenes",
     "make_sine",
     "make_spirals",
     "make_tone_waves",

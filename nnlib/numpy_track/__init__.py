@@ -38,6 +38,18 @@ from nnlib.numpy_track.attention import (
     attention_backward,
     attention_forward,
 )
+from nnlib.numpy_track.augmentation import (
+    mixup,
+    random_shift,
+)
+from nnlib.numpy_track.cnns import (
+    class_activation_maps,
+    cnn_train_step,
+    grad_cam,
+    lenet_scores,
+    residual_block_backward,
+    residual_block_forward,
+)
 from nnlib.numpy_track.convolution import (
     conv2d_backward,
     conv2d_forward,
@@ -125,6 +137,7 @@ from nnlib.numpy_track.normalization import (
     layer_norm_backward,
     layer_norm_forward,
 )
+from nnlib.numpy_track.normalization_groups import group_norm
 from nnlib.numpy_track.optim import (
     adagrad_init,
     adagrad_update,
@@ -214,6 +227,11 @@ from nnlib.numpy_track.tuning import (
     save_checkpoint,
     successive_halving,
 )
+from nnlib.numpy_track.tuning_steps import (
+    checkpoint_from_bytes,
+    checkpoint_to_bytes,
+    cross_validate,
+)
 
 __all__ = [
     "Choice",
@@ -240,7 +258,11 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_forward",
     "binary_cross_entropy_with_logits",
+    "checkpoint_from_bytes",
+    "checkpoint_to_bytes",
+    "class_activation_maps",
     "clip_grad_norm",
+    "cnn_train_step",
     "confusion_matrix",
     "constant",
     "conv2d_backward",
@@ -248,6 +270,7 @@ __all__ = [
     "conv2d_naive",
     "cosine",
     "count_parameters",
+    "cross_validate",
     "dropout_backward",
     "dropout_forward",
     "elu_backward",
@@ -269,7 +292,9 @@ __all__ = [
     "get_optimizer",
     "global_avg_pool2d_backward",
     "global_avg_pool2d_forward",
+    "grad_cam",
     "grid_search",
+    "group_norm",
     "gru_backward",
     "gru_cell_backward",
     "gru_cell_forward",
@@ -290,6 +315,7 @@ __all__ = [
     "layer_statistics",
     "leaky_relu_backward",
     "leaky_relu_forward",
+    "lenet_scores",
     "linear_backward",
     "linear_forward",
     "load_checkpoint",
@@ -305,6 +331,7 @@ __all__ = [
     "max_pool2d_backward",
     "max_pool2d_forward",
     "mini_batch_step",
+    "mixup",
     "mlp_backward",
     "mlp_forward",
     "momentum_init",
@@ -328,6 +355,7 @@ __all__ = [
     "predict_mean_squares",
     "predict_proba",
     "random_search",
+    "random_shift",
     "range_test_rates",
     "receptive_field",
     "reduce_on_plateau",
@@ -335,6 +363,8 @@ __all__ = [
     "relu_backward",
     "relu_forward",
     "relu_vjp",
+    "residual_block_backward",
+    "residual_block_forward",
     "rmsprop_init",
     "rmsprop_update",
     "rnn_backward",

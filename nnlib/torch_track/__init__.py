@@ -45,6 +45,10 @@ from nnlib.torch_track.attention import (
     attention_backward,
     attention_forward,
 )
+from nnlib.torch_track.augmentation import (
+    mixup,
+    random_shift,
+)
 from nnlib.torch_track.backprop import (
     SquaredReLU,
     accumulate_gradients,
@@ -52,12 +56,35 @@ from nnlib.torch_track.backprop import (
     gradients_agree,
     vjp,
 )
+from nnlib.torch_track.cnn_blocks import (
+    InceptionBlock,
+    grad_cam_with_hooks,
+    saliency_map,
+    small_resnet,
+    vgg_block,
+)
+from nnlib.torch_track.cnns import (
+    class_activation_maps,
+    cnn_train_step,
+    grad_cam,
+    lenet_scores,
+    residual_block_backward,
+    residual_block_forward,
+)
 from nnlib.torch_track.convolution import (
     conv2d_backward,
     conv2d_forward,
     conv2d_naive,
     output_size,
     receptive_field,
+)
+from nnlib.torch_track.convolution_tasks import (
+    ConvFunction,
+    FixedFilter,
+    SeparableConv2d,
+    conv_by_unfold,
+    measure_receptive_field,
+    pad_same,
 )
 from nnlib.torch_track.dense import (
     count_parameters,
@@ -71,6 +98,10 @@ from nnlib.torch_track.dense import (
 from nnlib.torch_track.descent import (
     fit_epochs,
     mini_batch_step,
+)
+from nnlib.torch_track.detection import (
+    box_iou,
+    non_maximum_suppression,
 )
 from nnlib.torch_track.dropout import (
     dropout_backward,
@@ -153,6 +184,7 @@ from nnlib.torch_track.losses_tasks import (
     masked_cross_entropy,
     task_loss,
 )
+from nnlib.torch_track.modules_networks import ResidualBlock
 from nnlib.torch_track.modules_optim import (
     Adam,
     AdamW,
@@ -180,6 +212,14 @@ from nnlib.torch_track.normalization import (
     batch_norm_forward,
     layer_norm_backward,
     layer_norm_forward,
+)
+from nnlib.torch_track.normalization_groups import group_norm
+from nnlib.torch_track.normalization_modules import (
+    BatchNorm1d,
+    LayerNorm,
+    fold_batch_norm,
+    freeze_norms,
+    recalibrate,
 )
 from nnlib.torch_track.optim import (
     adagrad_init,
@@ -230,6 +270,13 @@ from nnlib.torch_track.regularization import (
     l1_penalty,
     l2_penalty,
 )
+from nnlib.torch_track.regularizing import (
+    DropoutModule,
+    RandomShift,
+    fit_with_patience,
+    mixup_loss,
+    weight_penalty,
+)
 from nnlib.torch_track.schedules import (
     constant,
     cosine,
@@ -245,6 +292,7 @@ from nnlib.torch_track.scheduling import (
     train_body_and_head,
     train_with_schedule,
 )
+from nnlib.torch_track.segmentation import class_iou
 from nnlib.torch_track.sequences import (
     gru_backward,
     gru_forward,
@@ -270,6 +318,13 @@ from nnlib.torch_track.train import (
     iterate_batches,
     train_step,
 )
+from nnlib.torch_track.transfer import (
+    discriminative_groups,
+    fine_tune_step,
+    freeze,
+    preprocess,
+    replace_head,
+)
 from nnlib.torch_track.tuning import (
     Choice,
     IntUniform,
@@ -284,24 +339,46 @@ from nnlib.torch_track.tuning import (
     save_checkpoint,
     successive_halving,
 )
+from nnlib.torch_track.tuning_steps import (
+    checkpoint_from_bytes,
+    checkpoint_to_bytes,
+    cross_validate,
+)
+from nnlib.torch_track.tuning_tasks import (
+    ResumableTraining,
+    fold_loaders,
+    hypergradient,
+    log_uniform,
+    select_and_report,
+)
 
 __all__ = [
     "ActivityMonitor",
     "Adam",
     "AdamW",
     "BalancedCrossEntropy",
+    "BatchNorm1d",
     "Choice",
+    "ConvFunction",
     "DeepNet",
+    "DropoutModule",
     "EarlyStopping",
+    "FixedFilter",
     "GreyImages",
     "History",
+    "InceptionBlock",
     "IntUniform",
+    "LayerNorm",
     "LearnableSwish",
     "LinearNeuron",
     "LogIntUniform",
     "LogUniform",
     "Momentum",
+    "RandomShift",
+    "ResidualBlock",
     "ResumableRun",
+    "ResumableTraining",
+    "SeparableConv2d",
     "SquaredReLU",
     "Uniform",
     "XorNet",
@@ -327,20 +404,29 @@ __all__ = [
     "batch_norm_forward",
     "binary_cross_entropy_with_logits",
     "binary_focal_loss",
+    "box_iou",
+    "checkpoint_from_bytes",
+    "checkpoint_to_bytes",
+    "class_activation_maps",
+    "class_iou",
     "class_probabilities",
     "clip_grad_norm",
     "clipped_step",
+    "cnn_train_step",
     "collate_sequences",
     "confusion_matrix",
     "constant",
     "conv2d_backward",
     "conv2d_forward",
     "conv2d_naive",
+    "conv_by_unfold",
     "cosine",
     "count_parameters",
     "count_trainable",
     "count_twins",
+    "cross_validate",
     "descent_path",
+    "discriminative_groups",
     "dropout_backward",
     "dropout_forward",
     "elu_backward",
@@ -352,11 +438,17 @@ __all__ = [
     "evolutionary_search",
     "exponential_decay",
     "fans",
+    "fine_tune_step",
     "fit",
     "fit_best",
     "fit_epochs",
+    "fit_with_patience",
     "flatten_backward",
     "flatten_forward",
+    "fold_batch_norm",
+    "fold_loaders",
+    "freeze",
+    "freeze_norms",
     "gate_neurons",
     "gate_weights",
     "gelu_backward",
@@ -364,10 +456,13 @@ __all__ = [
     "get_optimizer",
     "global_avg_pool2d_backward",
     "global_avg_pool2d_forward",
+    "grad_cam",
+    "grad_cam_with_hooks",
     "gradient_norms",
     "gradient_step",
     "gradients_agree",
     "grid_search",
+    "group_norm",
     "gru_backward",
     "gru_cell_backward",
     "gru_cell_forward",
@@ -375,6 +470,7 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "huber",
+    "hypergradient",
     "identity_backward",
     "identity_forward",
     "init_model",
@@ -390,6 +486,7 @@ __all__ = [
     "leaky_relu_backward",
     "leaky_relu_forward",
     "learning_rate_range_test",
+    "lenet_scores",
     "linear_backward",
     "linear_forward",
     "load_checkpoint",
@@ -397,6 +494,7 @@ __all__ = [
     "log_softmax_backward",
     "log_softmax_forward",
     "log_sum_exp",
+    "log_uniform",
     "loss_by_class",
     "lstm_backward",
     "lstm_cell_backward",
@@ -407,7 +505,10 @@ __all__ = [
     "matmul_vjp",
     "max_pool2d_backward",
     "max_pool2d_forward",
+    "measure_receptive_field",
     "mini_batch_step",
+    "mixup",
+    "mixup_loss",
     "mlp_backward",
     "mlp_forward",
     "momentum_init",
@@ -417,6 +518,7 @@ __all__ = [
     "mul_vjp",
     "neuron_forward",
     "noise_ball",
+    "non_maximum_suppression",
     "normal",
     "normal_mean",
     "numerical_vjp",
@@ -425,6 +527,7 @@ __all__ = [
     "orthogonal",
     "output_mean_squares",
     "output_size",
+    "pad_same",
     "pairwise_squared_distances",
     "parameter_groups",
     "perceptron_fit",
@@ -437,22 +540,30 @@ __all__ = [
     "predict_in_batches",
     "predict_mean_squares",
     "predict_proba",
+    "preprocess",
     "random_search",
+    "random_shift",
     "range_test_rates",
+    "recalibrate",
     "receptive_field",
     "reduce_on_plateau",
     "relative_error",
     "relu_backward",
     "relu_forward",
     "relu_vjp",
+    "replace_head",
+    "residual_block_backward",
+    "residual_block_forward",
     "rmsprop_init",
     "rmsprop_update",
     "rnn_backward",
     "rnn_cell_backward",
     "rnn_cell_forward",
     "rnn_forward",
+    "saliency_map",
     "save_checkpoint",
     "scale_to_unit_variance",
+    "select_and_report",
     "sgd_init",
     "sgd_update",
     "shuffled_epochs",
@@ -461,6 +572,7 @@ __all__ = [
     "signed_distance",
     "silu_backward",
     "silu_forward",
+    "small_resnet",
     "softmax_backward",
     "softmax_cross_entropy",
     "softmax_forward",
@@ -482,9 +594,11 @@ __all__ = [
     "train_step",
     "train_with_schedule",
     "unbroadcast",
+    "vgg_block",
     "vjp",
     "warmup_cosine",
     "weight_gradient_norms",
+    "weight_penalty",
     "xavier_normal",
     "xavier_uniform",
     "xor_forward",

@@ -198,6 +198,14 @@ def test_a_card_without_notebooks_is_a_warning(tmp_path: Path) -> None:
     assert "index.md:3: WARNING: assignment-card: exercises/99-none has no *_numpy" in warnings
 
 
+@pytest.mark.book
+def test_a_card_of_one_track_misses_no_other(tmp_path: Path) -> None:
+    page = "# P\n\n```{assignment-card}\n:slug: 99-none\n:minutes: 5\n:tracks: torch\n```\n"
+    _, warnings = build(tmp_path, page, "html")
+    assert "has no *_torch" in warnings
+    assert "has no *_numpy" not in warnings
+
+
 @pytest.mark.parametrize(("seconds", "cores", "text"), [
     (12.34, 2, "Executed in 12 s on 2 cores."),
     (9.96, 2, "Executed in 10 s on 2 cores."),

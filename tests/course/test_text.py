@@ -17,7 +17,7 @@ SOURCES = [path for folder in CODE for path in sorted((ROOT / folder).rglob("*")
            if path.suffix in (".py", ".js")]
 
 # Words that codespell takes for misspelt ones.
-RIGHT = "regrading,nd"
+RIGHT = "regrading,nd,gool,winn"
 # American forms that stay: the field's own names, and words that are right in some other meaning.
 NAMES = {
     "normalization", "regularization", "initialization", "optimization", "optimizer", "optimizers",

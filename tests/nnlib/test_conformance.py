@@ -17,6 +17,7 @@ ILL_CONDITIONED = {
     ("standardize", "values near 10000 that differ by 0.01"),
     ("batch_norm", "mean 1e4, variance 1"),
     ("layer_norm", "mean 1e4, variance 1"),
+    ("group_norm", "mean 1e4, variance 1"),
     ("conv2d", "up to 1e4"),
     ("conv2d_naive", "up to 1e4"),
     ("avg_pool2d", "up to 1e4"),

@@ -155,11 +155,14 @@ register(
     Operation("batch_norm_forward",
               "(x, gamma, beta, running_mean, running_var, *, training, momentum=0.1, eps=1e-5) "
               "-> (y, (new_running_mean, new_running_var), cache)", CHAPTER, "batch-norm-forward",
-              ("y", "new_running_mean", "new_running_var"), _batch_norm_forward),
+              ("y", "new_running_mean", "new_running_var"), _batch_norm_forward,
+              output_weights={"y": 3.0}),
     Operation("batch_norm_backward", "(dy, cache) -> BatchNormGrads", CHAPTER,
-              "batch-norm-backward", ("dx", "dgamma", "dbeta"), _batch_norm_backward),
+              "batch-norm-backward", ("dx", "dgamma", "dbeta"), _batch_norm_backward,
+              output_weights={"dx": 4.0}),
     Operation("layer_norm_forward", "(x, gamma, beta, *, eps=1e-5) -> (y, cache)", CHAPTER,
               "layer-norm-forward", ("y",), _layer_norm_forward),
     Operation("layer_norm_backward", "(dy, cache) -> LayerNormGrads", CHAPTER,
-              "layer-norm-backward", ("dx", "dgamma", "dbeta"), _layer_norm_backward),
+              "layer-norm-backward", ("dx", "dgamma", "dbeta"), _layer_norm_backward,
+              output_weights={"dx": 4.0}),
 )

@@ -6,10 +6,9 @@ import numpy as np
 
 from nnlib.contract.case import Case, Operation
 from nnlib.contract.cases._pairs import Inputs, backward_cases, error_case, forward_cases
+from nnlib.contract.cases.convolution import CHAPTER, without
 from nnlib.contract.registry import register
 from nnlib.errors import DtypeError, ShapeError
-
-CHAPTER = "13-convolution"
 
 
 def _pool2d(rng: np.random.Generator) -> list[Inputs]:
@@ -117,6 +116,10 @@ def _avg_pool2d_forward(rng: np.random.Generator) -> list[Case]:
     ]
 
 
+def _avg_pool2d_backward(rng: np.random.Generator) -> list[Case]:
+    return without(backward_cases(rng, _avg_pool2d, "avg_pool2d_forward"), "count_include_pad")
+
+
 def _global_avg_pool2d_forward(rng: np.random.Generator) -> list[Case]:
     name, x = "global_avg_pool2d_forward", rng.normal(size=(2, 3, 4, 6))
     return [
@@ -132,14 +135,15 @@ def _global_avg_pool2d_forward(rng: np.random.Generator) -> list[Case]:
 
 register(
     Operation("max_pool2d_forward", "(x, *, kernel_size, stride=None, padding=0) -> (y, cache)",
-              CHAPTER, "max-pool2d", ("y",), _max_pool2d_forward),
+              CHAPTER, "max-pool2d", ("y",), _max_pool2d_forward, weights={"options": 4.0}),
     Operation("max_pool2d_backward", "(dy, cache) -> dx", CHAPTER, "max-pool2d", ("dx",),
-              lambda rng: backward_cases(rng, _max_pool2d, "max_pool2d_forward")),
+              lambda rng: backward_cases(rng, _max_pool2d, "max_pool2d_forward"),
+              weights={"options": 3.0, "kinks": 4.0}),
     Operation("avg_pool2d_forward",
               "(x, *, kernel_size, stride=None, padding=0, count_include_pad=True) -> (y, cache)",
               CHAPTER, "avg-pool2d", ("y",), _avg_pool2d_forward),
     Operation("avg_pool2d_backward", "(dy, cache) -> dx", CHAPTER, "avg-pool2d", ("dx",),
-              lambda rng: backward_cases(rng, _avg_pool2d, "avg_pool2d_forward")),
+              _avg_pool2d_backward, weights={"options": 4.0}),
     Operation("global_avg_pool2d_forward", "(x) -> (y, cache)", CHAPTER, "global-avg-pool2d",
               ("y",), _global_avg_pool2d_forward),
     Operation("global_avg_pool2d_backward", "(dy, cache) -> dx", CHAPTER, "global-avg-pool2d",

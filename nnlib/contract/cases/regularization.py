@@ -106,6 +106,6 @@ register(
               "gradient-clipping", ("grads", "norm"), _clip, weights={"inputs kept": 2.0}),
     Operation("EarlyStopping",
               '(*, patience=10, min_delta=0.0, mode="min"): observe(value, model) -> bool, '
-              "restore(model), best", CHAPTER, "early-stopping", ("stops", "best", "weights"),
+              "restore(model), best", CHAPTER, "stop-in-time", ("stops", "best", "weights"),
               _early_stopping, kind="class"),
 )

@@ -53,6 +53,9 @@ def _grid(rng: np.random.Generator) -> list[Case]:
     def sometimes_nan(settings: dict[str, Any]) -> float:
         return float("nan") if settings["kind"] == "tanh" else score(settings)
 
+    def nan_at_first(settings: dict[str, Any]) -> float:
+        return float("nan") if settings["kind"] == "relu" else score(settings)
+
     name = "grid_search"
     return [
         Case("3 x 2 x 2 settings", "values", (space, score)),
@@ -60,6 +63,8 @@ def _grid(rng: np.random.Generator) -> list[Case]:
         Case("one setting", "edge sizes", ({"rate": [a], "width": [4], "kind": ["relu"]}, score)),
         Case("nan is worst", "stability", (space, sometimes_nan)),
         Case("nan is worst, mode='max'", "stability", (space, sometimes_nan), {"mode": "max"}),
+        Case("nan in the first trial", "stability", (space, nan_at_first)),
+        Case("all scores equal", "edge sizes", (space, lambda settings: 1.5)),
         error_case("an empty space", ({}, score), ValueError, f"{name}: space must not be empty"),
         error_case("a name without values", ({"rate": []}, score), ValueError,
                    rf"{name}: space\['rate'\] must hold at least one value"),
@@ -109,7 +114,10 @@ def _random(rng: np.random.Generator) -> list[Case]:
         return Case(label, prop, (_SPACE, score), options, drive="search")
 
     return [
-        case("300 trials", "values", trials=300),
+        # Each draw of a student's code crosses processes, so its cases are small.
+        Case("300 trials", "values", (_SPACE, score), {"trials": 300}, drive="search",
+             library=True),
+        case("24 trials", "values", trials=24),
         case("20 trials, mode='max'", "options", trials=20, mode="max"),
         case("one trial", "edge sizes", trials=1),
         *_space_errors("random_search", score, {"trials": 3}),
