@@ -36,10 +36,12 @@ def main() -> int:
         for raw in process.stdout:
             line = COLORS.sub("", raw.rstrip()).split("\r")[-1]
             file.write(line + "\n")
+            shown = line.replace(str(ROOT) + os.sep, "")
+            if "IPKernelApp" in line:  # the kernels on their sockets
+                continue
             if PROBLEM.search(line):
-                problems.append(line)
-            if TELLING.search(line) and "IPKernelApp" not in line:
-                shown = line.replace(str(ROOT) + os.sep, "")
+                problems.append(shown)
+            if TELLING.search(line):
                 print(f"  {time.monotonic() - start:5.0f} s  {shown}", flush=True)
     status = process.wait()
     seconds = time.monotonic() - start

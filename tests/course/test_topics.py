@@ -47,6 +47,17 @@ def test_every_topic_has_its_section(slug: str) -> None:
     assert all(len(set(topic.labels)) == len(topic.labels) for topic in TOPICS[slug])
 
 
+def test_a_label_has_one_place() -> None:
+    """Sphinx would send every link to one of two places, and only says so in a whole build."""
+    defined = re.compile(r"^\(([\w-]+)\)=$|^:label: ([\w-]+)$|[ {]name: ((?:fig|tab)-[\w-]+)", re.M)
+    places: dict[str, list[str]] = {}
+    for path in sorted(BOOK.rglob("*.md")):
+        for names in defined.findall(path.read_text(encoding="utf-8")):
+            places.setdefault("".join(names), []).append(path.name)
+    assert len(places) > 500
+    assert {label: pages for label, pages in places.items() if len(pages) > 1} == {}
+
+
 @pytest.mark.parametrize(("body", "message"), [
     ("a:\n  taught:\n    x: l\n    x: m\n", "twice"),
     ("a:\n  taught: {x: l}\na:\n  taught: {y: l}\n", "twice"),
