@@ -125,7 +125,8 @@ def report(run: dict[str, Any]) -> str:
         "them alike, in turn, from empty caches. A ratio compares two runs of one round. Cold: a "
         "new process, the course released, nothing graded.", "",
         f"{m['processor']}, {m['cores']} cores of which {run['used_cores']} are used, "
-        f"{run['rounds']} round{'s' * (run['rounds'] != 1)}; Python {m['python']}, NumPy {m['numpy']}, PyTorch {m['torch']}, "
+        f"{run['rounds']} round{'s' * (run['rounds'] != 1)}; Python {m['python']}, "
+        f"NumPy {m['numpy']}, PyTorch {m['torch']}, "
         f"nbgrader {m['nbgrader']}, ipykernel {m['ipykernel']}"
         + (f", otter-grader {m['otter']}" if m.get("otter") else "")
         + f". Load before and after: {m['load']}, {m['load_after']}.", "",
