@@ -66,7 +66,7 @@ lint: setup ## ruff and mypy
 test: setup system lint book ## the whole suite
 	$(call say,tests)
 	@$(BIN)/nncourse release --check
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
 coverage: setup ## run the tests of nnlib and show which of its lines they miss
 	$(call say,coverage: about ten minutes)

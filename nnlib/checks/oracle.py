@@ -338,7 +338,8 @@ WITHOUT: dict[str, str] = {
                      "interpolation_params", "gate_weights", "xor_weights", "xor_forward",
                      "grid_search", "random_search", "successive_halving", "evolutionary_search",
                      "train_step", "fit", "evaluate", "save_checkpoint", "load_checkpoint",
-                     "balanced_class_weights", "mixup"), _OWN),
+                     "balanced_class_weights", "mixup", "cross_validate", "checkpoint_to_bytes",
+                     "checkpoint_from_bytes"), _OWN),
 }
 
 

@@ -28,7 +28,7 @@ def folds_overlap(n, *, k, rng, labels=None):
 
 @mistake("kfold_indices", tracks=NUMPY, hint="""
     The training part holds all rows, those of the test part too. The score then says how well the
-    model remembers.""", anchor="leak")
+    model remembers.""", anchor="leak-in-folds")
 def train_holds_the_test_rows(n, *, k, rng, labels=None):
     order = rng.permutation(n)
     if labels is not None:

@@ -99,7 +99,7 @@ def shuffled_once(x, y, train, test, *, batch_size, generator):
 
 @mistake("fold_loaders", hint="""
     The training loader gives all rows, the fold's test rows too. Take the subset of `train`.""",
-         anchor="leak")
+         anchor="leak-in-folds")
 def trained_on_all_rows(x, y, train, test, *, batch_size, generator):
     data = TensorDataset(x, y)
     return (DataLoader(data, batch_size, shuffle=True, generator=generator),
@@ -270,7 +270,7 @@ def training_loss_at_the_end(w, log_rate, train, validation, *, steps):
 
 @mistake("hypergradient", hint="""
     The descent runs on the validation part. It is there to judge the learning rate, not to train
-    the weights.""", anchor="leak")
+    the weights.""", anchor="leak-in-folds")
 def trained_on_the_validation_part(w, log_rate, train, validation, *, steps):
     log_rate = log_rate.detach().clone().requires_grad_()
     w = w.detach().clone().requires_grad_()

@@ -71,8 +71,10 @@ def test_every_section_has_a_label_and_the_page_keeps_its_limits() -> None:
     assert len(re.findall(r"[A-Za-z]{2,}", prose)) <= 3800  # markup included; 3,000 words of text
 
 
-def test_the_knob_starts_with_the_numbers_of_the_text() -> None:
-    p = json.loads(re.search(r"data-params='({[^']+})'", PAGE).group(1))
+def test_the_knob_starts_with_the_numbers_of_the_text_but_for_one() -> None:
+    """The reader predicts signs for w2 = -1.2; the knob must not show them before."""
+    start = json.loads(re.search(r"data-params='({[^']+})'", PAGE).group(1))
+    p = start | {"w2": -start["w2"]}
     z = p["w1"] * p["x"] + p["b1"]
     h = np.tanh(z)
     y_hat = p["w2"] * h + p["b2"]
@@ -82,8 +84,8 @@ def test_the_knob_starts_with_the_numbers_of_the_text() -> None:
                    dz * p["x"], dz * p["w1"]):
         assert f"{number:.4f}".rstrip("0") in text, number
     script = (ROOT / "book" / "_static" / "knobs" / "hidden-unit.js").read_text(encoding="utf-8")
-    start = re.search(r"START = {([^}]*)}", script).group(1)
-    assert dict(re.findall(r"(\w+): ([-\d.]+)", start)) == {k: f"{v:g}" for k, v in p.items()}
+    alone = re.search(r"START = {([^}]*)}", script).group(1)
+    assert dict(re.findall(r"(\w+): ([-\d.]+)", alone)) == {k: f"{v:g}" for k, v in start.items()}
 
 
 def test_linear_backward_is_the_product_with_the_whole_jacobian() -> None:

@@ -411,8 +411,6 @@ def test_every_line_of_code_in_the_tree_runs() -> None:
                   for (w, b), g in zip(params, grads, strict=True)],
         "run_with": lambda rate: [2.3 - rate * k for k in range(10)],
         "learning_rate": 0.1, "predictions": np.zeros((3, 1)), "targets": np.zeros((3, 1)),
-        "x_valid": names["valid"].x, "y_valid": names["valid"].y,
-        "d": 0.1 * np.ones_like(names["x"]),
     }
     for symptom, body in leaves():
         (code,) = re.findall(r"```python\n(.*?)```", body, re.DOTALL)

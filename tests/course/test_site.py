@@ -177,10 +177,14 @@ def test_every_chapter_is_complete(site: Path) -> None:
     missing = {}
     for page in chapters:
         text = (site / page).read_text(encoding="utf-8")
+        source = (ROOT / page).with_suffix(".md").read_text(encoding="utf-8")
+        tabs = {"NumPy tab", "PyTorch tab"} if ":tracks: torch" in source else set()
         lacking = [
             name
             for name, sign in parts.items()
-            if sign not in text and " ".join(reversed(sign.split())) not in text
+            if name not in tabs
+            and sign not in text
+            and " ".join(reversed(sign.split())) not in text
         ]
         if lacking:
             missing[page] = lacking

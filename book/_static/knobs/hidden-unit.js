@@ -7,7 +7,7 @@
 (function () {
   "use strict";
   const NS = "http://www.w3.org/2000/svg";
-  const START = { x: 1.5, w1: 0.8, b1: -0.4, w2: -1.2, b2: 0.3, t: 1, lr: 0.3 };
+  const START = { x: 1.5, w1: 0.8, b1: -0.4, w2: 1.2, b2: 0.3, t: 1, lr: 0.3 };
   const LEARNED = ["w1", "b1", "w2", "b2"];
   const CONTROLS = [
     ["x", "x", "var(--nn-x)", -3, 3, "input x"],

@@ -86,7 +86,7 @@ def _mixup(rng: np.random.Generator) -> list[Case]:
         case("no rows", "edge sizes", 0, 3, partners=np.zeros(0, dtype=np.int64)),
         error_case("y as class numbers", (x, np.array([0.0, 1.0, 2.0, 0.0])), ShapeError,
                    rf"{name}: y must have shape \(4, k\)", good),
-        error_case("one share", (x, y), ShapeError, rf"{name}: shares must have shape \(4\)",
+        error_case("one share", (x, y), ShapeError, rf"{name}: shares must have shape \(4,\)",
                    good | {"shares": np.array([0.5])}),
         error_case("a partner that does not exist", (x, y), ValueError,
                    f"{name}: partners must lie from 0 to 3, got 4",

@@ -88,7 +88,7 @@ def _from_bytes(rng: np.random.Generator) -> list[Case]:
 _OUTPUTS = ("params", "state", "rng", "step")
 
 register(
-    Operation("cross_validate", "(x, y, folds, evaluate) -> scores (k,)", CHAPTER, "leak",
+    Operation("cross_validate", "(x, y, folds, evaluate) -> scores (k,)", CHAPTER, "leak-in-folds",
               ("scores",), _cross_validate, weights={"values": 4.0}),
     Operation("checkpoint_to_bytes", "(params, state, rng, *, step) -> bytes", CHAPTER,
               "checkpoints", _OUTPUTS, _to_bytes,
