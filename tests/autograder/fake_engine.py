@@ -37,7 +37,7 @@ class Notebook:
     def _run(self, request: dict[str, Any]) -> dict[str, Any]:
         space: dict[str, Any] = {}
         cells, executed = [], []
-        kept = {n: m for n, m in sys.modules.items() if n.split(".")[0] == "nnlib"}
+        kept = {n: m for n, m in sys.modules.copy().items() if n.split(".")[0] == "nnlib"}
         for name in kept:
             del sys.modules[name]
         sys.path.insert(0, str(self.root))
@@ -52,7 +52,7 @@ class Notebook:
                 executed.append(index)
         finally:
             sys.path.remove(str(self.root))
-            for name in [n for n in sys.modules if n.split(".")[0] == "nnlib"]:
+            for name in [n for n in sys.modules.copy() if n.split(".")[0] == "nnlib"]:
                 del sys.modules[name]
             sys.modules.update(kept)
         return {"executed": executed, "incidents": [], "why_not": "it has no code", "cells": cells}
