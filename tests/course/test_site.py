@@ -273,6 +273,8 @@ MATHEMATICS = """
     .filter((e) => !e.querySelector('mjx-container')).map((e) => e.textContent),
   errors: Array.from(document.querySelectorAll('mjx-merror, [data-mjx-error]'))
     .map((e) => e.textContent),
+  wide: innerWidth < 1000 ? [] : Array.from(document.querySelectorAll('div.math'))
+    .filter((e) => e.scrollWidth > e.clientWidth + 2).map((e) => e.id),
   unknown: /Math input error|Undefined control sequence/.test(document.body.innerText)})
 """
 
@@ -307,7 +309,8 @@ def test_page_renders(site: Path, browser: Any, page: str, width: int) -> None:
     scroll = browser.evaluate("document.scrollingElement.scrollWidth")
     assert scroll <= width, browser.evaluate(WIDE)
     assert raw_markup(browser.evaluate(VISIBLE_TEXT)) == []
-    assert browser.evaluate(MATHEMATICS) == {"left": [], "errors": [], "unknown": False}
+    found = browser.evaluate(MATHEMATICS)
+    assert found == {"left": [], "errors": [], "wide": [], "unknown": False}
     stray = [text for text in browser.evaluate(OUTPUTS) if STRAY_OUTPUT.search(text)]
     assert stray == []
     assert browser.exceptions == []
