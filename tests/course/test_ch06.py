@@ -126,6 +126,24 @@ def test_noise_of_a_mini_batch_is_as_derived() -> None:
         assert np.std(means) == pytest.approx(expected)
 
 
+def test_the_proportional_rate_at_512_kills_most_units() -> None:
+    """What the text says of the rate 3.2: the network guesses because its units are silent."""
+    pytest.importorskip("sklearn")
+    from nnlib import data
+    from nnlib.numpy_track.model import mlp
+
+    assert "At 512 the rate is 3.2: the first steps overshoot, most units {ref}`die" in PAGE
+    for seed in (100, 101):
+        rng, digits = np.random.default_rng(seed), data.load_digits()
+        part, _, _ = data.train_validation_test_split(digits.x / 16, digits.y, rng=rng,
+                                                      stratify=True)
+        network = mlp(rng, (64, 128, 10))
+        history = nn.fit(network, part.x, part.y, loss=nn.softmax_cross_entropy, optimizer="sgd",
+                         learning_rate=3.2, epochs=20, batch_size=512, rng=rng)
+        assert history["loss"][-1] > 2
+        assert (network.layers[0].forward(part.x) <= 0).all(axis=0).mean() > 0.7
+
+
 def test_patience_as_in_the_text() -> None:
     """0.8, 0.5, 0.6, 0.7 with a patience of 2: stop after the fourth, return the second."""
     values = [0.8, 0.5, 0.6, 0.7, 0.1]
