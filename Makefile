@@ -63,12 +63,10 @@ lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-# The files in their own order: the autograder's, with the longest tests, begin. (xdist would begin
-# with the files of most tests, and one worker would end with minutes of the longest.)
 test: setup system lint book ## the whole suite
 	$(call say,tests)
 	@$(BIN)/nncourse release --check
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
 coverage: setup ## run the tests of nnlib and show which of its lines they miss
 	$(call say,coverage: about ten minutes)

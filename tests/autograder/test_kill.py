@@ -223,11 +223,14 @@ def test_an_endless_loop_does_not_outlive_a_killed_run(course: Course) -> None:
 
 
 def test_ctrl_c_ends_everything_and_the_next_run_goes_on(
-    course: Course, expected: dict[str, Any], nursery: Nursery
+    pristine: Course, tmp_path: Path, expected: dict[str, Any], nursery: Nursery
 ) -> None:
-    ended = launch(course, "01", "--workers", "1", lines=TITLE + 2, sent=signal.SIGINT,
-                   nursery=nursery)  # fmt: skip
-    assert not ended.finished, ended.output
+    for attempt in range(3):
+        course = copy_of(pristine, tmp_path / f"course-{attempt}")
+        ended = launch(course, "01", "--workers", "1", lines=TITLE + 2, sent=signal.SIGINT,
+                       nursery=nursery)  # fmt: skip
+        if ended.code != 0:  # on a starved machine the key may come when all is done
+            break
     assert (ended.code, ended.left) == (130, [])
     assert "Run the command again to continue" in ended.output
     assert "Traceback" not in ended.output
