@@ -202,10 +202,14 @@ class Engine:
 
     def kill(self) -> None:
         """End the process and everything below it, at once."""
+        # Taken away first: the waiting thread, once woken, calls this too.
         process, self._process = self._process, None
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        connection, self._socket = self._socket, None
+        if connection is not None:
+            # Closing alone would leave a thread that waits for an answer waiting.
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
         if process is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)

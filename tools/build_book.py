@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COMMAND = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "--path-output", ".",
            "-W", "-n", "--keep-going"]
 TELLING = re.compile(r"(Executing notebook|Using cached|Executed notebook|WARNING|ERROR|Exception)")
-PROBLEM = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b:?")
+PROBLEM = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
 COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
